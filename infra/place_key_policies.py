@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from infra.key_services import FUNCTIONS, function_arns, service_statements, started_by
 from infra.partitions import endpoint
-from infra.policies import KEY_ADMINISTRATION, Text
+from infra.policies import ALIAS_ADMINISTRATION, KEY_ADMINISTRATION, Text
 from infra.shared_actions import OBJECT_KEY_ACTIONS, SELECTED_KEY_ACTIONS
 from infra.stack_config import StackConfig
 from infra.statements import Statement, allow
@@ -23,8 +23,9 @@ def made_key_policy(place: str, settings: StackConfig, *, exporter: Text) -> lis
     for. `exporter`: ARN of the role of the other account that writes snapshots.
     """
     root = settings.owner_of(place).root_arn
+    administration = (*KEY_ADMINISTRATION, *ALIAS_ADMINISTRATION)
     return [
-        allow("AccountAdministers", KEY_ADMINISTRATION, ["*"], principal=root),
+        allow("AccountAdministers", administration, ["*"], principal=root),
         *_account_uses(place, settings, root),
         *_exporter_writes(place, settings, exporter),
         *service_statements(place, settings),

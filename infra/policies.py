@@ -31,6 +31,10 @@ KEY_ADMINISTRATION = (
 )
 """Everything but the use of a key: its administrators need not read what it encrypts."""
 
+ALIAS_ADMINISTRATION = ("kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias")
+"""Of a key that has an alias. KMS asks for each on the alias, by IAM, and on the key, whose policy
+has to allow it (AWS KMS Developer Guide, alias-access)."""
+
 
 def document(*statements: Statement) -> pulumi.Output[str]:
     """Return the JSON text of a policy, once the ARNs in it are known."""

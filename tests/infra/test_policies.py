@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infra import package
-from infra.policies import KEY_ADMINISTRATION
+from infra.policies import ALIAS_ADMINISTRATION, KEY_ADMINISTRATION
 from infra.source_grants import ADOPTED_STREAM_ACTIONS
 from tests.infra.least_privilege import justifications
 from tests.support.infra.recording_engine import CONFIG, Deployment, record, statements
@@ -423,6 +423,6 @@ def test_a_keys_administrators_may_do_what_they_need_and_no_more() -> None:
     needed = {
         a for r in justifications.STANDING if r.who == justifications.DEPLOYER for a in r.needs
     }
-    granted = set(KEY_ADMINISTRATION)
+    granted = {*KEY_ADMINISTRATION, *ALIAS_ADMINISTRATION}
     assert needed - granted == set()
     assert granted - needed == set()

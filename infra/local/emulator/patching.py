@@ -130,6 +130,7 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
         "_merge_shards",
         "_update_shard_count",
     ),
+    "kms": ("_create_alias", "_update_alias", "_delete_alias"),
     "lambda_svc": (
         "_create_esm",
         "_update_esm",

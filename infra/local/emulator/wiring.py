@@ -21,6 +21,7 @@ from infra.local.emulator.exports import ExportJobs
 from infra.local.emulator.imports import ImportJobs
 from infra.local.emulator.index_creation import IndexCreation
 from infra.local.emulator.invocation import Delivery, DirectDelivery
+from infra.local.emulator.key_aliases import KeyAliases
 from infra.local.emulator.local_indexes import LocalIndexes
 from infra.local.emulator.logs import FunctionLogs
 from infra.local.emulator.mapping_sources import KinesisSource
@@ -78,6 +79,7 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
 
     access.install()
     ConditionKeys(ministack).install()
+    KeyAliases(ministack, access).install()
     permissions.install()
     AccessDenials(ministack).install()
     recording.install()

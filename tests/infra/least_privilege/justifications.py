@@ -126,6 +126,7 @@ REPLICATION_OF_DYNAMODB = (
 )
 STREAM_KEYS = "the keys of streams"
 ALL_KEYS = "every key of the stack"
+ALIASED_KEYS = "the keys that the stack makes for places, which have an alias"
 NO_ARN = "*"
 SOURCE_EXPORTS = "the exports of every source table"
 SOURCES = "every source table"
@@ -183,6 +184,12 @@ STANDING = (
         ALL_KEYS,
         "AWS KMS Developer Guide, key-policy-default (key administrators): to save a key that was "
         "deleted by mistake, and to see and end what others were granted",
+    ),
+    Standing(
+        DEPLOYER,
+        ("kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"),
+        ALIASED_KEYS,
+        "AWS KMS Developer Guide, alias-access: on the alias by IAM, and on the key",
     ),
     Standing(
         REPLICATION_OF_DYNAMODB,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from infra.key_config import PLACES
 from tests.infra.least_privilege import justifications
 from tests.infra.least_privilege.declared import RESOURCE, TRUST, Declared, Policy
 
@@ -154,14 +155,24 @@ def _of_key_uses(declared: Declared) -> Iterator[Need]:
                 yield Need(caller, action, key, keys, why=reason.page)
 
 
+ALIASED = {f"replication-{place}-key" for place in PLACES}
+
+
 def _standing(declared: Declared) -> Iterator[Need]:
     stream_keys = {key for arn, key in declared.keys.items() if ":kinesis:" in arn}
     every = [policy for policy in declared.policies if ":kms:" in policy.on]
     for reason in justifications.STANDING:
-        if reason.on not in (justifications.ALL_KEYS, justifications.STREAM_KEYS):
+        sets_of_keys = (
+            justifications.ALL_KEYS,
+            justifications.ALIASED_KEYS,
+            justifications.STREAM_KEYS,
+        )
+        if reason.on not in sets_of_keys:
             yield from _of_a_role(reason, declared)
             continue
         for policy in every:
+            if reason.on == justifications.ALIASED_KEYS and policy.name not in ALIASED:
+                continue
             if reason.on == justifications.STREAM_KEYS and policy.on not in stream_keys:
                 continue
             account = policy.account

@@ -171,3 +171,35 @@ def test_a_policy_is_attached_where_the_callers_own_names_it(cloud: LocalCloud) 
     caller.attach_role_policy(RoleName="attaches", PolicyArn=made["mine-1"])
     with pytest.raises(ClientError, match="AccessDenied"):
         caller.attach_role_policy(RoleName="attaches", PolicyArn=made["other-1"])
+
+
+def make_key(cloud: LocalCloud, *actions: str) -> str:
+    """A key of the source account whose policy leaves these actions to IAM; returns its ARN."""
+    kms, account = cloud.client("kms", SOURCE), f"arn:aws:iam::{SOURCE.account_id}:root"
+    arn: str = kms.create_key()["KeyMetadata"]["Arn"]
+    allowed = policy((["kms:DescribeKey", "kms:PutKeyPolicy", *actions], ["*"]), principal=account)
+    kms.put_key_policy(KeyId=arn, PolicyName="default", Policy=allowed)
+    return arn
+
+
+ALIASES = f"arn:aws:kms:{SOURCE.region}:{SOURCE.account_id}:alias/"
+ALIAS_CALLS = ["kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias"]
+
+
+@pytest.mark.slow
+def test_an_alias_asks_the_policy_of_its_key_and_iam_for_both(cloud: LocalCloud) -> None:
+    silent, open_ = make_key(cloud), make_key(cloud, *ALIAS_CALLS)
+    everywhere = policy((ALIAS_CALLS, [silent, open_, f"{ALIASES}a"]))
+    kms = as_role(cloud, SOURCE, make_role(cloud, SOURCE, "namer", everywhere), "kms")
+    with pytest.raises(ClientError, match=f"kms:CreateAlias on resource: {silent}"):
+        kms.create_alias(AliasName="alias/a", TargetKeyId=silent)
+    kms.create_alias(AliasName="alias/a", TargetKeyId=open_)
+    with pytest.raises(ClientError, match=f"kms:UpdateAlias on resource: {silent}"):
+        kms.update_alias(AliasName="alias/a", TargetKeyId=silent)
+    with pytest.raises(ClientError, match=f"kms:CreateAlias on resource: {ALIASES}b"):
+        kms.create_alias(AliasName="alias/b", TargetKeyId=open_)
+    of_alias = policy((ALIAS_CALLS, [f"{ALIASES}*"]))
+    other = as_role(cloud, SOURCE, make_role(cloud, SOURCE, "other-namer", of_alias), "kms")
+    with pytest.raises(ClientError, match=f"kms:DeleteAlias on resource: {open_}"):
+        other.delete_alias(AliasName="alias/a")
+    kms.delete_alias(AliasName="alias/a")
