@@ -222,7 +222,7 @@ def _complete(context: StepContext, load: BulkLoad, made: LoadTarget) -> Outcome
         Imported(
             attempt=load.failures + 1,
             # Releases that know imports alone look for a token first: without one they would take
-            # the loaded table for somebody else's, and ask for its deletion.
+            # the loaded table for that of another, and ask for its deletion.
             token=f"{context.journal.run_id}-load-{load.attempt}",
             prefix=exported.data_prefix if exported is not None else "",
             done=True,
