@@ -79,8 +79,8 @@ fast-tests: $(READY)
 
 test: check  ## everything
 	$(BIN)/python -m tests.pulumi_engine.cli
-	$(BIN)/pytest -q -m slow tests/simulation
-	$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m slow --ignore tests/simulation
+	$(BIN)/pytest -q -m slow tests/simulation/test_simulation.py
+	$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m slow --ignore tests/simulation/test_simulation.py
 
 bench: $(READY)  ## measure the consumer and the verification beside the usual ways, deployments and switches
 	@$(BIN)/python -m tests.benchmarks

@@ -8,22 +8,30 @@ from zlib import crc32
 
 import pytest
 
+from tests.support.collector import collect_seldom
+
 SAMPLED = 5
 """Of so many cases of a matrix, `make test` plays one."""
 
 LONGEST_FIRST = (
-    "tests/bootstrap/verify/test_chaos",
-    "tests/bootstrap/verify/test_on_the_local_cloud",
+    "tests/simulation/test_injected_faults",
     "tests/end_to_end/test_demo",
-    "tests/end_to_end/test_switch_demo",
-    "tests/infra/least_privilege/",
     "tests/crash/",
+    "tests/pulumi_engine/test_deployer",
+    "tests/pulumi_engine/test_killed",
+    "tests/infra/least_privilege/",
+    "tests/bootstrap/test_bulk_load_on_the_local_cloud",
+    "tests/bootstrap/verify/test_on_the_local_cloud",
+    "tests/end_to_end/test_switch_demo",
+    "tests/bootstrap/verify/test_chaos",
     "tests/bootstrap/test_on_the_local_cloud",
     "tests/pulumi_engine/",
     "tests/end_to_end/",
     "tests/bootstrap/verify/test_runs",
     "tests/bootstrap/test_abandon_on_the_local_cloud",
-    "tests/infra/local/emulator/test_dynamodb_streams_mappings",
+    "tests/bootstrap/test_promote_on_the_local_cloud",
+    "tests/infra/local/emulator/test_dynamodb_streams",
+    "tests/infra/local/emulator/test_bulk_operations",
     "tests/infra/local/emulator/test_mappings",
     "tests/infra/monitoring/test_on_the_local_cloud",
     "tests/bootstrap/run/test_killed",
@@ -68,6 +76,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return next(found, len(LONGEST_FIRST))
 
     items.sort(key=rank)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector of garbage from what every module has brought along."""
+    collect_seldom()
 
 
 def promises(item: pytest.Item) -> set[str]:

@@ -10,7 +10,7 @@ from random import Random
 from tests.crash.crash_points import FAULTS, KILLS, MATRIX, Case, Deed, Moment
 from tests.crash.hooks import Line
 
-CASES = 12
+CASES = 10
 """The size of the sample that `make test` plays."""
 
 READING = re.compile(r"\w[\w-]*:(Describe|Get|List|Query|BatchGet|AssumeRole)")

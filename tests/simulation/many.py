@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
 from tests.simulation.run import Summary, play
+from tests.support.collector import collect_seldom
 
 CHUNK = 50
 FEW, MANY = 200, 10_000
@@ -31,7 +32,8 @@ def play_many(first: int, count: int | None, seconds: float | None = None) -> It
     started = time.monotonic()
     cores = os.cpu_count() or 1
     total, following = Summary(), first
-    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(cores, spawn, initializer=collect_seldom) as pool:
         running: set[Future[Summary]] = set()
         while True:
             over = seconds is not None and time.monotonic() - started > seconds
