@@ -11,6 +11,7 @@ import pulumi
 from infra import preflight
 from infra.accounts import connect
 from infra.monitoring.notifications import Notifications, TableAlarms, declare_dashboard
+from infra.monitoring.other_bulk_puts import OtherBulkPuts
 from infra.monitoring.role_use import RoleUse
 from infra.operators import Operators
 from infra.outputs import outputs
@@ -52,6 +53,10 @@ switch_roles = (
 )
 if switch_roles:
     RoleUse("replication-switch-use", settings, accounts, notifications, switch_roles)
+for table in settings.tables:
+    if table.load.is_bulk:
+        name = f"{table.prefix}-bulk-puts"
+        OtherBulkPuts(name, table.target, settings, accounts, notifications, importer)
 declare_dashboard("replication-dashboard", settings, accounts, alarms, role=operators.importer.name)
 for name, value in outputs(
     settings, operators, keys, switch_roles, snapshot, stacks, migrating

@@ -79,7 +79,8 @@ def service_statements(place: str, settings: StackConfig) -> list[Statement]:
                 {"StringEquals": {"aws:SourceAccount": settings.owner_of(place).account_id}},
             )
         )
-    if any(settings.switch_tables(each) for each in topics if each != "consumer"):
+    switched = any(settings.switch_tables(each) for each in topics if each != "consumer")
+    if switched or ("target" in topics and settings.has_bulk_loads):
         # SNS supports no condition on the source for EventBridge ("Configuring AWS KMS
         # permissions", sns-key-management).
         found.append(_for_service("RulesPublish", EVENTS, TOPIC_KEY_ACTIONS, None))

@@ -124,7 +124,7 @@ class StackConfig:
             snapshots_under_place_key=self.snapshots_under_place_key,
             managed_policies=self.iam.managed_policies,
             imports=any(not table.load.is_bulk for table in self.tables),
-            bulk_puts=any(table.load.is_bulk for table in self.tables),
+            bulk_puts=self.has_bulk_loads,
             naming=self.naming,
         )
 
@@ -156,6 +156,10 @@ class StackConfig:
         if side == "source":
             return ()
         return tuple(table for table in self.tables if table.deny_other_writers)
+
+    @property
+    def has_bulk_loads(self) -> bool:
+        return any(table.load.is_bulk for table in self.tables)
 
     @property
     def has_switch_roles(self) -> bool:

@@ -25,7 +25,8 @@ BULK = Detector(
     "--repair`.",
 )
 """A finding of `status`, `run` and `switch`. The watchdog does not read it, since the SDK of its
-runtime need not know bulk operations: no alarm and no metric has its name."""
+runtime need not know bulk operations: no alarm and no metric has its name. A rule of EventBridge
+sends a message about each start (`infra/monitoring/other_bulk_puts.py`)."""
 
 Operations = Callable[[float], Sequence[BulkFacts]]
 """Lists the operations on the target that run, or that ended at a moment or later."""

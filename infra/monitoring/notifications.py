@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -15,6 +16,7 @@ from infra.monitoring import dashboard
 from infra.monitoring.catalog import alarms
 from infra.monitoring.definition import Alarm, AlarmInputs
 from infra.place_keys import PlaceKey, PlaceKeys
+from infra.policies import document
 from infra.resource_names import dashboard_name
 from infra.stack_config import StackConfig
 from infra.table_stack import TableStack
@@ -54,13 +56,16 @@ class Notifications(pulumi.ComponentResource):
     """ARNs, by place."""
     made: frozenset[str]
     """The places whose topic is the stack's own."""
+    _rules: dict[str, aws.sns.TopicPolicy]
+    """The policies by which rules of EventBridge publish, by side."""
 
     def __init__(
         self, name: str, settings: StackConfig, accounts: Accounts, keys: PlaceKeys
     ) -> None:
         super().__init__("replication:index:Notifications", name)
+        self._name, self._settings, self._rules = name, settings, {}
         given = settings.alarms.topics
-        where = places(settings, accounts)
+        self._places = where = places(settings, accounts)
         made: dict[AlarmPlace, pulumi.Output[str]] = {}
         topics: dict[str, pulumi.Input[str]] = {}
         for place in ALARM_PLACES:
@@ -80,7 +85,7 @@ class Notifications(pulumi.ComponentResource):
     ) -> pulumi.Output[str]:
         opts = pulumi.ResourceOptions(parent=self, provider=place.provider)
         # SNS's own default policy lets the account publish, and CloudWatch on its behalf. Where
-        # there are switch roles, role_use.py replaces it by one that says the same, and more.
+        # rules publish, `let_rules_publish` replaces it by one that says the same, and more.
         topic = aws.sns.Topic(
             name,
             region=place.region,
@@ -97,6 +102,58 @@ class Notifications(pulumi.ComponentResource):
                 opts=opts,
             )
         return topic.arn
+
+    def let_rules_publish(self, side: str) -> Sequence[pulumi.Resource]:
+        """Let rules of EventBridge publish to a side's topic, and the stack's alarms as before.
+
+        A topic has one policy, so that all rules share it. It replaces SNS's default policy, by
+        which the topic's whole account may publish. Returns what a rule's target depends on:
+        nothing for a topic that the configuration names.
+        """
+        if side not in self.made:
+            return []
+        if side not in self._rules:
+            place, arn = self._places[side], pulumi.Output.from_input(self.topics[side])
+            self._rules[side] = aws.sns.TopicPolicy(
+                f"{self._name}-{side}-rules",
+                region=place.region,
+                arn=arn,
+                policy=_rules_policy(arn, self._settings.account(place.side).account_id),
+                opts=pulumi.ResourceOptions(
+                    parent=self, provider=place.provider, aliases=[_former(side)]
+                ),
+            )
+        return [self._rules[side]]
+
+
+def _former(side: str) -> pulumi.Alias:
+    """Return the policy's place before rules of other kinds shared it.
+
+    Made anew there, it would be deleted under its old name, and the topic left with none.
+    """
+    parent = pulumi.create_urn("replication-switch-use", "replication:index:RoleUse")
+    return pulumi.Alias(name=f"replication-switch-use-{side}-topic", parent=parent)
+
+
+def _rules_policy(topic: pulumi.Output[str], account: str) -> pulumi.Output[str]:
+    def publish(sid: str, service: str) -> dict[str, Any]:
+        return {
+            "Sid": sid,
+            "Effect": "Allow",
+            "Principal": {"Service": service},
+            "Action": ["sns:Publish"],
+            "Resource": [topic],
+        }
+
+    return document(
+        {
+            **publish("AlarmsPublish", "cloudwatch.amazonaws.com"),
+            "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+        },
+        # Without a condition on the rule: AWS documents none for a topic, and one that EventBridge
+        # does not fill would lose every message.
+        publish("RulesPublish", "events.amazonaws.com"),
+    )
 
 
 class TableAlarms(pulumi.ComponentResource):

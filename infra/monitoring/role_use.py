@@ -11,8 +11,8 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
-from infra.monitoring.notifications import AlarmPlace, Notifications, places
-from infra.policies import Text, document
+from infra.monitoring.notifications import Notifications, places
+from infra.policies import Text
 from infra.stack_config import StackConfig
 
 CHANGES = (
@@ -57,9 +57,7 @@ class RoleUse(pulumi.ComponentResource):
         for side, role in roles.items():
             place, topic = where[side], notifications.topics[side]
             opts = pulumi.ResourceOptions(parent=self, provider=place.provider)
-            allowed: list[pulumi.Resource] = []
-            if side in notifications.made:
-                allowed.append(_topic_policy(f"{name}-{side}-topic", topic, settings, place, opts))
+            allowed = notifications.let_rules_publish(side)
             rule = aws.cloudwatch.EventRule(
                 f"{name}-{side}",
                 region=place.region,
@@ -110,44 +108,4 @@ def message(side: str, role: str) -> str:
         "<error>. This is expected during a switch, when a run puts the Deny on other writers, "
         "and when one of them is taken back or finished. At any other time it is not: look at "
         "CloudTrail, and end the role's sessions (docs/deploy.md, The roles of a switch)."
-    )
-
-
-def _topic_policy(
-    name: str,
-    topic: pulumi.Input[str],
-    settings: StackConfig,
-    place: AlarmPlace,
-    opts: pulumi.ResourceOptions,
-) -> aws.sns.TopicPolicy:
-    """Let the rule publish, and the stack's alarms as before.
-
-    It replaces SNS's default policy, by which the topic's whole account may publish.
-    """
-    account = settings.account(place.side).account_id
-    arn = pulumi.Output.from_input(topic)
-
-    def publish(sid: str, service: str) -> dict[str, Any]:
-        return {
-            "Sid": sid,
-            "Effect": "Allow",
-            "Principal": {"Service": service},
-            "Action": ["sns:Publish"],
-            "Resource": [arn],
-        }
-
-    return aws.sns.TopicPolicy(
-        name,
-        region=place.region,
-        arn=arn,
-        policy=document(
-            {
-                **publish("AlarmsPublish", "cloudwatch.amazonaws.com"),
-                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
-            },
-            # Without a condition on the rule: AWS documents none for a topic, and one that
-            # EventBridge does not fill would lose every message.
-            publish("RulesPublish", "events.amazonaws.com"),
-        ),
-        opts=opts,
     )

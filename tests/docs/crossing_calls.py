@@ -160,14 +160,21 @@ SERVICE_CALLS = (
         "`aws:SourceArn` is the rule",
     ),
     ServiceCall(
-        "replication-switch-use-source-topic",
+        "replication-alarms-source-rules",
         "RulesPublish",
         "`events.amazonaws.com`, in the account of each switch role",
         "publishes each use of the role to the alarms' topic",
         "`aws:PrincipalIsAWSService` is true",
     ),
     ServiceCall(
-        "replication-switch-use-source-topic",
+        "replication-alarms-target-rules",
+        "RulesPublish",
+        "`events.amazonaws.com`, in the target account, for `load: bulk`",
+        "publishes each bulk put of another caller to the alarms' topic",
+        "`aws:PrincipalIsAWSService` is true",
+    ),
+    ServiceCall(
+        "replication-alarms-source-rules",
         "AlarmsPublish",
         "`cloudwatch.amazonaws.com`, in the account of each switch role",
         "publishes alarms to the same topic",
