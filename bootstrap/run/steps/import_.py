@@ -115,7 +115,7 @@ def _begin(context: StepContext, imported: Imported) -> Outcome:
             table=json.loads(imported.table),
         )
         if imported.no_table:
-            # While the answer is out, nobody may take the import for one that did not begin.
+            # While the answer is out, it must not be taken for an import that did not begin.
             imported = dataclasses.replace(imported, no_table="")
             journal.put(imported, "asking for the import again")
         try:
