@@ -46,7 +46,7 @@ def adopted_table_blockers(
         seen = inspection.adopted_table
         destinations = seen.destinations if seen is not None else None
         for each in reader_blockers(target, destinations, replication):
-            yield replace(each, fix=f"{each.fix}; or confirm it with {ACCEPT}, for plan and run")
+            yield replace(each, fix=f"{each.fix}; or confirm it with {ACCEPT} for run")
 
 
 def adopted_table_notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
