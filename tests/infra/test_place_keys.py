@@ -96,7 +96,7 @@ def test_the_key_of_a_place_encrypts_everything_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", GIVEN)
-def test_a_place_without_a_key_is_as_ever(place: str, tmp_path: Path) -> None:
+def test_a_place_without_a_key_keeps_the_keys_of_aws(place: str, tmp_path: Path) -> None:
     stack = up(tmp_path, {key: value for key, value in GIVEN.items() if key != place})
     others = {name for each in IN_PLACE if each != place for name in IN_PLACE[each]}
     made = {"replicate-orders-buffer-stream"} if place == "source" else set()

@@ -23,7 +23,7 @@ def test_a_table_whose_name_begins_with_a_hyphen_is_no_option(name: str, option:
     assert table_option(name) == option
 
 
-def test_every_command_in_a_text_names_the_users_table_by_it() -> None:
+def test_every_command_in_a_text_uses_table_option() -> None:
     by_hand = [
         f"{path.relative_to(ROOT)}: {line.strip()}"
         for package in ("bootstrap", "replicator")

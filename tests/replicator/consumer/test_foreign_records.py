@@ -172,7 +172,7 @@ def test_a_probe_behind_foreign_records_is_answered(world: ConsumerHarness) -> N
 
 
 @pytest.mark.parametrize("documents", MIXES.values(), ids=MIXES)
-def test_in_an_adopted_stream_they_are_counted_and_nothing_else(
+def test_foreign_records_of_an_adopted_stream_are_only_counted(
     world: ConsumerHarness, documents: tuple[Any, ...]
 ) -> None:
     world.consumer = world.container(adopted_stream=True)

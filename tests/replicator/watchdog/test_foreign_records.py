@@ -93,7 +93,7 @@ def test_rows_that_cannot_be_understood_are_unknown(world: WatchdogHarness) -> N
     assert finding(world).level is Level.UNKNOWN
 
 
-def test_in_an_adopted_stream_they_are_no_finding() -> None:
+def test_foreign_records_of_an_adopted_stream_are_no_finding() -> None:
     world = WatchdogHarness(config=replace(CONFIG, adopted_stream=True))
     met(world, "invoices")
     assert world.round()[FOREIGN_RECORDS] == 0.0
