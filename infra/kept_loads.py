@@ -54,8 +54,8 @@ def _another_way(ends: Sequence[str]) -> str:
 
 def _differences(wanted: LoadConfig, begun: LoadConfig) -> Iterator[tuple[str, str, str]]:
     """Yield each key that differs: its value, and what the run has."""
-    if wanted.load != begun.load:
-        yield "load", wanted.load, f"has begun with {begun.load}"
+    if wanted.mode != begun.mode:
+        yield "load", wanted.mode, f"has begun with {begun.mode}"
     elif wanted.adopt != begun.adopt:
         whose = "has adopted its target table" if begun.adopt else "makes its target table"
         yield "adopt", str(wanted.adopt).lower(), whose

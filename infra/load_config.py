@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from infra.config_validation import NOT_GIVEN, ConfigReader
+from infra.load_names import BULK, IMPORT, LEAST_WRITE_UNITS, STANDARD, TIERS
 
-IMPORT, BULK = "import", "bulk"
-LOADS = (IMPORT, BULK)
-TIERS = ("STANDARD", "ACCELERATED")
-LEAST_WRITE_UNITS = 1024
-"""The least that `StartBulkPutItems` takes as MaxWriteRequestUnits (API reference)."""
+MODES = (IMPORT, BULK)
 MOST_WRITE_UNITS = 100_000_000
 """AWS names no most. This is more than any table takes, so a larger number is a mistake."""
 
@@ -19,7 +16,7 @@ MOST_WRITE_UNITS = 100_000_000
 class LoadConfig:
     """The keys of an entry of `tables` that say how the snapshot is loaded."""
 
-    load: str = IMPORT
+    mode: str = IMPORT
     """How the snapshot gets into the target. `import`: ImportTable makes the table, which costs no
     write capacity. `bulk`: StartBulkPutItems fills a table that the tool makes first, or that you
     made (`adopt`). For local secondary indexes, and for tables over import's quotas. The roles get
@@ -30,7 +27,7 @@ class LoadConfig:
     has to be empty. The operator's tool never deletes it and puts no tags on it. False: the tool
     makes the target table.
     """
-    performance_tier: str = TIERS[0]
+    performance_tier: str = STANDARD
     """The tier of a bulk put. ACCELERATED is not offered in every Region."""
     max_write_request_units: int | None = None
     """The most write request units a second at which a bulk put writes. None: as fast as AWS and
@@ -39,14 +36,14 @@ class LoadConfig:
 
     @property
     def is_bulk(self) -> bool:
-        return self.load == BULK
+        return self.mode == BULK
 
 
 def read_load(section: ConfigReader) -> LoadConfig:
     """Read and check the keys in an entry of `tables`."""
     default = LoadConfig
     config = LoadConfig(
-        load=section.choice("load", LOADS, default=default.load),
+        mode=section.choice("load", MODES, default=default.mode),
         adopt=section.flag("adopt", default=default.adopt),
         performance_tier=section.choice("performanceTier", TIERS, default=default.performance_tier),
         max_write_request_units=section.optional_number(
@@ -56,7 +53,7 @@ def read_load(section: ConfigReader) -> LoadConfig:
             "write request units a second",
         ),
     )
-    if not config.is_bulk and section.raw("load") in (NOT_GIVEN, *LOADS):
+    if not config.is_bulk and section.raw("load") in (NOT_GIVEN, *MODES):
         _refuse_without_bulk(section, config)
     return config
 

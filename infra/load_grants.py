@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from infra.load_names import OUTPUT_FOLDER
 from infra.shared_actions import GUARD_ACTIONS, SELECTED_KEY_ACTIONS, TABLE_KEY_ACTIONS
 from infra.stack_arns import OperatorScope, SharedArns, TableArns
 from infra.statements import Statement, allow, allow_keys, only, through
@@ -29,7 +30,7 @@ TABLE_ACTIONS = (
     "dynamodb:UpdateTimeToLive",
 )
 """On every target table, however it is loaded."""
-OWN_TABLE_ACTIONS = (
+MADE_TABLE_ACTIONS = (
     # For the rest of a failed load or an abandoned run, and only with the operator's consent.
     "dynamodb:DeleteTable",
     "dynamodb:TagResource",
@@ -38,7 +39,7 @@ OWN_TABLE_ACTIONS = (
 gone: `abandon` leaves it to them."""
 IMPORT_ACTION = "dynamodb:ImportTable"
 BULK_ACTION = "dynamodb:StartBulkPutItems"
-MADE_TABLE_ACTIONS = (BULK_ACTION, "dynamodb:CreateTable")
+CREATE_AND_LOAD_ACTIONS = (BULK_ACTION, "dynamodb:CreateTable")
 ADOPTED_TABLE_ACTIONS = (
     BULK_ACTION,
     # Whether others read its changes: a load may wake them.
@@ -55,9 +56,6 @@ READ_OPERATION_ACTIONS = ("dynamodb:DescribeBulkOperation",)
 LIST_OPERATIONS = "dynamodb:ListBulkOperations"
 """It lists those of the account and Region: no resource is named in its request (API reference), so
 none can be in a policy. Like ListImports and ListExports."""
-OUTPUT_FOLDER = "bulk-output"
-"""Of each run, in a table's folder of the snapshot bucket. It lies beside the export, so that the
-right to write there is none to write over the export."""
 OUTPUT_ACTIONS = ("s3:PutObject",)
 # ImportTable writes its error log with its caller's permissions: Amazon DynamoDB Developer Guide,
 # "Requesting a table import". DescribeLogGroups has no ARN there either.
@@ -87,8 +85,8 @@ def tables(scope: OperatorScope, arns: Sequence[TableArns]) -> list[Statement]:
     scan = SCAN_ACTIONS if scope.read_items else ()
     found = []
     for sid, actions, of in (
-        ("TargetTables", (*TABLE_ACTIONS, *OWN_TABLE_ACTIONS, IMPORT_ACTION), imported),
-        ("BulkTables", (*TABLE_ACTIONS, *OWN_TABLE_ACTIONS, *MADE_TABLE_ACTIONS), made),
+        ("TargetTables", (*TABLE_ACTIONS, *MADE_TABLE_ACTIONS, IMPORT_ACTION), imported),
+        ("BulkTables", (*TABLE_ACTIONS, *MADE_TABLE_ACTIONS, *CREATE_AND_LOAD_ACTIONS), made),
         ("AdoptedTables", (*TABLE_ACTIONS, *ADOPTED_TABLE_ACTIONS), adopted),
     ):
         if of:
@@ -129,9 +127,9 @@ def keys(scope: OperatorScope, shared: SharedArns, arns: Sequence[TableArns]) ->
     The key of the target's place is in a policy of its own.
     """
     of_place = {*shared.places.target}
-    own = [each.target_key for each in arns if not each.table.load.adopt]
+    made = [each.target_key for each in arns if not each.table.load.adopt]
     adopted = [each.target_key for each in arns if each.table.load.adopt]
-    selected = {key for key in own if key} - of_place
+    selected = {key for key in made if key} - of_place
     used = {key for key in adopted if key} - selected - of_place
     by_dynamodb = through("dynamodb", scope.target.region)
     return [

@@ -86,10 +86,10 @@ def outputs(
 def _load(load: LoadConfig) -> dict[str, Any]:
     """Return a table's outputs that say how its snapshot is loaded."""
     if not load.is_bulk:
-        return {"load": load.load}
+        return {"load": load.mode}
     limit = load.max_write_request_units
     return {
-        "load": load.load,
+        "load": load.mode,
         "adopt": load.adopt,
         "performanceTier": load.performance_tier,
         **({} if limit is None else {"maxWriteRequestUnits": limit}),

@@ -10,7 +10,8 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.load_config import BULK, IMPORT, LoadConfig
+from infra.load_config import LoadConfig
+from infra.load_names import BULK, IMPORT
 
 RUN_ROW = "run"
 """The sort key of a table's row in the journal (`bootstrap/aws/journal_table.py`)."""

@@ -20,7 +20,7 @@ from bootstrap.journal.records import Configured
 from bootstrap.plan import plan, render, setting, settings_diff
 from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.cross_account_check import cross_account_blockers
-from bootstrap.plan.inspection import Inspection, LoadReaders, inspect
+from bootstrap.plan.inspection import AdoptedTableClients, Inspection, inspect
 from bootstrap.plan.price_list import PriceList
 from bootstrap.plan.replication import Replication, of_outputs
 
@@ -49,7 +49,7 @@ def show_plans(
     plans = []
     for table in tables:
         load = (
-            LoadReaders(clients.item_scan(table.target_table), clients.bulk_loads())
+            AdoptedTableClients(clients.item_scan(table.target_table), clients.bulk_loads())
             if table.load.adopt
             else None
         )
@@ -112,7 +112,7 @@ def _inspect(
     process: Process,
     now: float,
     *,
-    load: LoadReaders | None = None,
+    load: AdoptedTableClients | None = None,
     tolerant: bool = False,
 ) -> Inspection:
     return inspect(

@@ -201,8 +201,8 @@ def _parameters(request: BulkRequest) -> dict[str, Any]:
     }
     if request.tier:
         parameters["PerformanceTier"] = request.tier
-    if request.max_write_units is not None:
-        parameters["MaxWriteRequestUnits"] = request.max_write_units
+    if request.max_write_request_units is not None:
+        parameters["MaxWriteRequestUnits"] = request.max_write_request_units
     return parameters
 
 

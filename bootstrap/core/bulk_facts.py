@@ -13,8 +13,6 @@ from bootstrap.core.facts import Measure
 
 MOST_OBJECTS = 50_000
 """Objects that one operation takes (developer guide, BulkPutItems.Considerations)."""
-LEAST_MAX_WRITES = 1_024
-"""The smallest MaxWriteRequestUnits (API reference, StartBulkPutItems)."""
 TERMINAL = frozenset({"COMPLETED", "COMPLETED_WITH_ERRORS", "CANCELLED", "FAILED"})
 """The final states. A state that this version does not know is none."""
 
@@ -38,8 +36,8 @@ class BulkRequest:
     """
     tier: str = ""
     """STANDARD or ACCELERATED; empty for AWS's default, STANDARD."""
-    max_write_units: int | None = None
-    """Write units a second of this operation, at least LEAST_MAX_WRITES; None for no limit."""
+    max_write_request_units: int | None = None
+    """Write units a second of this operation, at least 1,024 (API reference); None for no limit."""
     key_arn: str = ""
     """The bucket's customer-managed key, for the output; empty for S3's own."""
 

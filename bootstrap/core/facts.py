@@ -159,7 +159,7 @@ class TableFacts:
     """
 
     @property
-    def answers(self) -> bool:
+    def is_readable(self) -> bool:
         """True where reads of items are answered: not while it is made, deleted or archived."""
         return self.status in ("ACTIVE", "UPDATING")
 

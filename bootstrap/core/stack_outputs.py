@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bootstrap.core.errors import UsageError
 from bootstrap.core.output_members import OutputMembers
+from infra.load_names import BULK, IMPORT, STANDARD, TIERS
 from replicator import names
 
 SHOWN = "pulumi stack output --json --show-secrets > FILE"
@@ -47,10 +48,6 @@ class AlarmLimits:
     unreplicated_warning_hours: int = 1
 
 
-IMPORT, BULK = "import", "bulk"
-"""The values of `load`."""
-
-
 @dataclass(frozen=True)
 class LoadSettings:
     """The way of a table's snapshot into its target, by the stack file's keys of the same names."""
@@ -59,9 +56,9 @@ class LoadSettings:
     """`import` or `bulk`."""
     adopt: bool = False
     """The target table is the user's own: it exists before the load, and is never deleted."""
-    performance_tier: str = "STANDARD"
+    performance_tier: str = STANDARD
     """Of a bulk put: STANDARD or ACCELERATED."""
-    max_write_units: int | None = None
+    max_write_request_units: int | None = None
     """The most write request units a second of a bulk put. None: no limit of its own."""
 
     @property
@@ -73,7 +70,9 @@ class LoadSettings:
         """The settings as one text: equal for equal settings."""
         if not self.is_bulk:
             return self.mode
-        limit = f", {self.max_write_units}" if self.max_write_units is not None else ""
+        limit = (
+            f", {self.max_write_request_units}" if self.max_write_request_units is not None else ""
+        )
         return f"{self.mode}, {'adopt, ' if self.adopt else ''}{self.performance_tier}{limit}"
 
 
@@ -401,8 +400,8 @@ def _load(members: OutputMembers) -> LoadSettings:
         # Another mode, of a newer program, is none that this tool can run.
         mode=members.one_of("load", (IMPORT, BULK)),
         adopt=members.flag("adopt"),
-        performance_tier=members.one_of("performanceTier", ("STANDARD", "ACCELERATED")),
-        max_write_units=members.optional_number("maxWriteRequestUnits"),
+        performance_tier=members.one_of("performanceTier", TIERS),
+        max_write_request_units=members.optional_number("maxWriteRequestUnits"),
     )
 
 

@@ -8,7 +8,7 @@ AWS_TAG_LIMIT = 50
 """Tags that AWS takes for a table."""
 MOST_TAGS = AWS_TAG_LIMIT - 1
 """One is left for the load tag."""
-LOAD_MARK = "dynamodb-replication:load"
+LOAD_TAG = "dynamodb-replication:load"
 """The tag of a table that was made for a bulk load: it proves which run made it."""
 
 

@@ -11,15 +11,15 @@ from bootstrap.core.facts import Measure
 
 @dataclass(frozen=True)
 class LoadTarget:
-    """The table of a bulk load: intended (`mark`), then known by its id."""
+    """The table of a bulk load: intended (`tag_value`), then known by its id."""
 
     key: ClassVar[str] = "load-target"
 
     adopted: bool = False
     """True: the user's own table, found empty. It is never deleted here."""
     attempt: int = 1
-    mark: str = ""
-    """Value of the tag that CreateTable gives the table: it proves whose a table is that was made
+    tag_value: str = ""
+    """Of the load tag, which CreateTable gives the table: it proves whose a table is that was made
     by a call without an answer. Empty for an adopted one."""
     table: str = ""
     """CreateTable's parameters as JSON; empty for an adopted table."""

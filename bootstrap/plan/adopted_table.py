@@ -100,11 +100,11 @@ def _look(replication: Replication) -> str:
 
 def _state(target: TableFacts, replication: Replication) -> Iterator[Blocker]:
     name = _name(replication)
-    made = [each for each in target.global_indexes if _in_the_making(each)]
+    made = [each for each in target.global_indexes if _is_being_created(each)]
     if made:
         yield Blocker(
-            f"Table {name} gets an index ({index_names(made)}), and DynamoDB starts no bulk put "
-            "meanwhile.",
+            f"Table {name} is creating an index ({index_names(made)}). DynamoDB starts no bulk put "
+            "until it is ACTIVE.",
             f"wait until it is ACTIVE: {_look(replication)}",
         )
     elif target.status not in ("ACTIVE", "DELETING"):
@@ -113,7 +113,7 @@ def _state(target: TableFacts, replication: Replication) -> Iterator[Blocker]:
         )
 
 
-def _in_the_making(index: object) -> bool:
+def _is_being_created(index: object) -> bool:
     return isinstance(index, dict) and (
         index.get("IndexStatus") == "CREATING" or bool(index.get("Backfilling"))
     )
@@ -131,8 +131,7 @@ def _contents(
     if running:
         arns = ", ".join(each.arn for each in running)
         yield Blocker(
-            f"{len(running)} bulk puts into {name} run: {arns}. Their puts are unconditional: they "
-            "would write over newer changes.",
+            f"A bulk operation still writes into {name}: {arns}. It would overwrite newer changes.",
             "wait until each has ended: aws dynamodb describe-bulk-operation --bulk-operation-arn "
             f"{running[0].arn} --region {replication.target_region}, {BY_TARGET} ({NEWER_CLI})",
         )

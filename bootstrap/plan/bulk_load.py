@@ -14,8 +14,7 @@ from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.limits import least_partitions
 from bootstrap.plan.replication import Replication
 from bootstrap.plan.warm_throughput import table_units
-
-ACCELERATED, STANDARD = "ACCELERATED", "STANDARD"
+from infra.load_names import ACCELERATED, STANDARD
 
 
 def bulk_blockers(
@@ -77,7 +76,7 @@ def _taken(inspection: Inspection, replication: Replication) -> Iterator[Blocker
 
 
 def _limit(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:
-    wanted, most = replication.load.max_write_units, inspection.target.limits.table_writes
+    wanted, most = replication.load.max_write_request_units, inspection.target.limits.table_writes
     if wanted is not None and wanted > most:
         more = quota_increase(
             "the write units of a table", "dynamodb", replication.target_region, "target"

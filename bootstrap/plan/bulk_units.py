@@ -28,7 +28,7 @@ def bulk_rates(inspection: Inspection, replication: Replication) -> BulkRates:
 
     MaxWriteRequestUnits bounds both (API reference, StartBulkPutItems).
     """
-    quota, limit = inspection.target.limits.table_writes, replication.load.max_write_units
+    quota, limit = inspection.target.limits.table_writes, replication.load.max_write_request_units
     at_once, why = _at_once(inspection, replication)
     fast = min(quota, limit or quota)
     slow = min(at_once, fast)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bootstrap.core.formatting import size
-from bootstrap.core.stack_outputs import BULK
 from bootstrap.plan.blocker import Blocker, quota_increase
 from bootstrap.plan.indexes import index_names
 from bootstrap.plan.inspection import Inspection
@@ -17,6 +16,7 @@ from bootstrap.plan.limits import (
     least_partitions,
 )
 from bootstrap.plan.replication import Replication
+from infra.load_names import BULK
 
 
 def import_blockers(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:
@@ -50,8 +50,8 @@ def import_notes(inspection: Inspection, replication: Replication) -> Iterator[s
     running = inspection.target.running_imports
     if running and held > most / 10:
         yield (
-            f"{running} imports run in the target account, and their size is unknown. It counts "
-            f"towards the {size(most)} (compressed) that its imports may read at once."
+            f"Other imports run in the target account ({running}); their size is unknown, and "
+            f"counts towards the {size(most)} (compressed) that its imports may read at once."
         )
     objects = least_partitions(source)
     if IMPORT_OBJECTS / 10 < objects <= IMPORT_OBJECTS:

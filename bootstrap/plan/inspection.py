@@ -124,7 +124,7 @@ class AdoptedTableInspection:
 
 
 @dataclass(frozen=True)
-class LoadReaders:
+class AdoptedTableClients:
     """Readers of a target table that is to be loaded."""
 
     items: ItemScanner
@@ -162,7 +162,7 @@ def inspect(
     timing: Timing,
     now: float,
     *,
-    load: LoadReaders | None = None,
+    load: AdoptedTableClients | None = None,
     full: bool = False,
     tolerant: bool = False,
 ) -> Inspection:
@@ -329,10 +329,10 @@ def _adopted_table(
     target: TargetAccount,
     facts: TableFacts | None,
     replication: Replication,
-    load: LoadReaders | None,
+    load: AdoptedTableClients | None,
     listings: _Listings,
 ) -> AdoptedTableInspection | None:
-    if not replication.load.adopt or load is None or facts is None or not facts.answers:
+    if not replication.load.adopt or load is None or facts is None or not facts.is_readable:
         return None
     return AdoptedTableInspection(
         empty=_is_empty(load.items),

@@ -153,8 +153,8 @@ def _load(replication: Replication) -> list[Action]:
     if not load.is_bulk:
         return [Action(IMPORT, f"import it into a new table {name}")]
     limit = (
-        f", at most {number(load.max_write_units)} write units a second"
-        if load.max_write_units
+        f", at most {number(load.max_write_request_units)} write units a second"
+        if load.max_write_request_units
         else ""
     )
     put = f"put its items into it ({load.performance_tier}{limit}), and count them"

@@ -360,10 +360,10 @@ def _of_config(
         makes_target_key=config.keys.makes("target") and not (table.target_key or table.load.adopt),
         deployment=None,
         load=LoadSettings(
-            mode=table.load.load,
+            mode=table.load.mode,
             adopt=table.load.adopt,
             performance_tier=table.load.performance_tier,
-            max_write_units=table.load.max_write_request_units,
+            max_write_request_units=table.load.max_write_request_units,
         ),
         config_key=f"tables[{config.tables.index(table)}]",
         adopted=_to_adopt(config, table, role),

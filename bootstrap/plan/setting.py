@@ -12,7 +12,7 @@ class When(StrEnum):
     IMPORT = "import"
     LOAD = "load"
     """A bulk load: with the table that is made for it, or before its first item."""
-    OWNER = "yours"
+    ADOPTED = "yours"
     """An adopted table has its own: nothing here changes it."""
     SETTINGS = "settings"
     SWITCH = "switch"

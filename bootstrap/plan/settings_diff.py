@@ -26,7 +26,7 @@ from bootstrap.plan.warm_throughput import index_units, table_units, warm_settin
 DYNAMODB_OWNED_KEY = "key of DynamoDB"
 NO_INDEX_LIMIT = "as the table: on demand, no maximum"
 BY_IMPORT = LoadSettings()
-OWNED = "as your own code sets it"
+ADOPTED = "as your own code sets it"
 
 
 def wanted(inspection: Inspection, replication: Replication) -> Wanted:
@@ -64,11 +64,11 @@ def settings(
     return (
         *_made_by_load(source, target, inspection.keys.target, load),
         *(
-            _owned(source, inspection)
+            _adopted_settings(source, inspection)
             if load.adopt
             else _configured(source, inspection, wants, load)
         ),
-        *warm_settings(source, target, wants, _born(load)),
+        *warm_settings(source, target, wants, _created_when(load)),
         _expiry(inspection, policy),
         *(() if load.adopt else _capacity(source, target)),
         _autoscaling(inspection.source.surroundings),
@@ -76,10 +76,10 @@ def settings(
     )
 
 
-def _born(load: LoadSettings) -> When:
+def _created_when(load: LoadSettings) -> When:
     """Return when the target gets what a table has from its creation on."""
     if load.adopt:
-        return When.OWNER
+        return When.ADOPTED
     return When.LOAD if load.is_bulk else When.IMPORT
 
 
@@ -89,15 +89,15 @@ def _made_by_load(
     def seen(text: str) -> str | None:
         return text if target is not None else None
 
-    born = _born(load)
+    created = _created_when(load)
     keys = key_definition(source)
-    yield Setting("keys", keys, keys, born, actual=seen(key_definition(target or source)))
+    yield Setting("keys", keys, keys, created, actual=seen(key_definition(target or source)))
     names = global_definitions(source)
     yield Setting(
         "global secondary indexes",
         names,
         names,
-        born,
+        created,
         actual=seen(global_definitions(target or source)),
     )
     names = local_definitions(source)
@@ -105,7 +105,7 @@ def _made_by_load(
         "local secondary indexes",
         names,
         names,
-        born,
+        created,
         "no table that exists can get one" if source.local_indexes else "",
         seen(local_definitions(target or source)),
     )
@@ -114,7 +114,7 @@ def _made_by_load(
             "billing mode",
             _billing(source),
             "PAY_PER_REQUEST",
-            born,
+            created,
             "copied capacity would throttle the replica: its changes cost double; the source's "
             "mode waits for the switch",
             seen(_billing(target or source)),
@@ -124,13 +124,13 @@ def _made_by_load(
             "encryption",
             source.encryption or DYNAMODB_OWNED_KEY,
             f"KMS, {key.arn}" if key else source.encryption or DYNAMODB_OWNED_KEY,
-            born,
+            created,
             "a key stays in its account" if source.encryption else "",
             seen(_encryption(target or source, named=key is not None)),
         )
 
 
-def _owned(source: TableFacts, inspection: Inspection) -> Iterator[Setting]:
+def _adopted_settings(source: TableFacts, inspection: Inspection) -> Iterator[Setting]:
     """List what an adopted table has of its own, beside the source's."""
     target = inspection.target.table
     backups, recovery = inspection.source.backups, inspection.target.backups
@@ -157,7 +157,7 @@ def _owned(source: TableFacts, inspection: Inspection) -> Iterator[Setting]:
             target and _encryption(target, named=True),
         )
     for name, (here, there) in pairs.items():
-        yield Setting(name, here, there or unknown, When.OWNER, OWNED)
+        yield Setting(name, here, there or unknown, When.ADOPTED, ADOPTED)
 
 
 def _configured(

@@ -182,7 +182,7 @@ def _inspect(context: StepContext, replication: Replication) -> inspection.Inspe
         context.journal.now(),
         load=None
         if context.loads is None
-        else inspection.LoadReaders(context.target_items, context.loads),
+        else inspection.AdoptedTableClients(context.target_items, context.loads),
     )
 
 

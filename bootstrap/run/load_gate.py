@@ -45,8 +45,8 @@ def refuse_running(loads: BulkLoads | None, table: str, table_arn: str, command:
     if running:
         arns = ", ".join(each.arn for each in running)
         raise BlockedError(
-            f"A bulk load writes into table {table} ({arns}). Its puts have no condition: what "
-            f"{command} finds or writes would not be there afterwards.",
+            f"A bulk operation writes into table {table} ({arns}). It overwrites items, so "
+            f"{command} could neither compare nor repair them reliably.",
             fix="wait until it has ended: aws dynamodb describe-bulk-operation "
             f"--bulk-operation-arn {running[0].arn} --region {table_arn.split(':')[3]}, with the "
             f"target account's credentials ({NEWER_CLI}); then the same command",

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.aws.sessions import CONFIG
-from bootstrap.core.table_tags import LOAD_MARK
-from infra.local.results.load_check import is_of
+from bootstrap.core.table_tags import LOAD_TAG
+from infra.local.results.load_check import is_role_or_session
 from infra.local.workload.server_writes import ServerWrite
 from tests.crash.crash_points import Case, Deed
 from tests.crash.emulated_stacks import LOCAL_INDEX, SCALE, TARGET_TAGS, TTL_ATTRIBUTE, Lane, Writer
@@ -249,17 +249,21 @@ def _late_puts(lane: Lane) -> Iterator[str]:
     writes = lane.replica_writes()
     if late := late_puts(writes, lane.consumer):
         yield f"{len(late)} puts of a bulk operation came after the consumer's first write"
-    if not any(is_of(write.caller, lane.consumer) for write in writes):
+    if not any(is_role_or_session(write.caller, lane.consumer) for write in writes):
         yield "the log shows no write of the consumer"
-    if all(is_of(write.caller, lane.consumer) for write in writes):
+    if all(is_role_or_session(write.caller, lane.consumer) for write in writes):
         yield "the log shows no put of a bulk operation"
 
 
 def late_puts(writes: Sequence[ServerWrite], consumer: str) -> list[ServerWrite]:
     """The writes of others than the consumer that came after its first one."""
-    ours = (write.at for write in writes if is_of(write.caller, consumer))
+    ours = (write.at for write in writes if is_role_or_session(write.caller, consumer))
     first = min(ours, default=math.inf)
-    return [write for write in writes if write.at > first and not is_of(write.caller, consumer)]
+    return [
+        write
+        for write in writes
+        if write.at > first and not is_role_or_session(write.caller, consumer)
+    ]
 
 
 def _replica(lane: Lane) -> Iterator[str]:
@@ -285,8 +289,8 @@ def _replica(lane: Lane) -> Iterator[str]:
         "local indexes": [each["IndexName"] for each in table.get("LocalSecondaryIndexes", ())],
         "recovery": backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"],
         "expiry": (expiry["TimeToLiveStatus"], expiry.get("AttributeName")),
-        "tags": {each["Key"]: each["Value"] for each in tags if each["Key"] != LOAD_MARK},
-        "marked": LOAD_MARK in {each["Key"] for each in tags},
+        "tags": {each["Key"]: each["Value"] for each in tags if each["Key"] != LOAD_TAG},
+        "tagged": LOAD_TAG in {each["Key"] for each in tags},
     }
     wanted = {
         "protected": True,
@@ -295,7 +299,7 @@ def _replica(lane: Lane) -> Iterator[str]:
         "recovery": "ENABLED",
         "expiry": ("ENABLED", TTL_ATTRIBUTE),
         "tags": TARGET_TAGS,
-        "marked": lane.bulk,
+        "tagged": lane.bulk,
     }
     yield from (
         f"{key} is {found[key]}, not {wanted[key]}" for key in wanted if found[key] != wanted[key]

@@ -79,6 +79,7 @@ FIELDS = {
     "sourceKeyArn": "source_key",
     "targetKeyArn": "target_key",
     "streamKeyArn": "stream_key",
+    "load": "mode",
     "streamArn": "stream",
     "makeDestination": "makes_destination",
 }

@@ -61,7 +61,7 @@ def _indexes(
 ) -> list[ApplicationNeed]:
     """Name the indexes that the application has at the source and would miss, or has beside them.
 
-    A table of the stack's own lacks only vector indexes; one that was adopted may lack any.
+    A table that the run made lacks only vector indexes; one that was adopted may lack any.
     """
     if source is None or target is None:
         return []

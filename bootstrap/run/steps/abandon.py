@@ -220,7 +220,7 @@ def _cancel_load(context: StepContext, noted: Abandoning) -> Outcome | None:
     made, journal = context.journal.get(LoadTarget), context.journal
     if made is None:
         return None
-    if made.mark and not made.table_id:
+    if made.tag_value and not made.table_id:
         found = load_table.find_created(context, made)
         if isinstance(found, Pending):
             return found

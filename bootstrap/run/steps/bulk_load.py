@@ -30,6 +30,7 @@ from bootstrap.run.steps import (
     load_refusal,
     load_table,
 )
+from infra.load_names import OUTPUT_FOLDER
 
 REUSED_TOKEN = "IdempotentParameterMismatchException"
 
@@ -93,9 +94,9 @@ def _intend(context: StepContext, load: BulkLoad, made: LoadTarget) -> Outcome:
         bucket=outputs.snapshot_bucket,
         bucket_owner=outputs.target.account_id,
         prefix=prefixes[load.part],
-        output_prefix=f"{table.snapshot_prefix}/{journal.run_id}/bulk-output/{token}/",
+        output_prefix=f"{table.snapshot_prefix}/{journal.run_id}/{OUTPUT_FOLDER}/{token}/",
         tier=table.load.performance_tier,
-        max_write_units=table.load.max_write_units,
+        max_write_request_units=table.load.max_write_request_units,
         key_arn=outputs.snapshot_key_arn,
     )
     of = f" (part {load.part + 1} of {len(prefixes)})" if len(prefixes) > 1 else ""
@@ -234,7 +235,7 @@ def _complete(context: StepContext, load: BulkLoad, made: LoadTarget) -> Outcome
             refused=refused,
         ),
         f"{load.items} items are loaded"
-        + (f", {refused} others are accepted to be missing" if refused else ""),
+        + (f"; {refused} are missing, as accepted" if refused else ""),
     )
     return Acted()
 

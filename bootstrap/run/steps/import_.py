@@ -198,7 +198,7 @@ def _complete(
             refused=refused,
         ),
         f"{facts.imported_items} items are imported"
-        + (f", {refused} others are accepted to be missing" if refused else ""),
+        + (f"; {refused} are missing, as accepted" if refused else ""),
     )
     return Acted()
 

@@ -66,7 +66,10 @@ def _report(
     fix: list[str | Command] = []
     if facts is not None:
         fix += [f"read s3://{facts.output_bucket}/{facts.output_prefix}; then "]
-    fix += [Command("run"), ", which repeats the load from the same export, and is paid for"]
+    fix += [
+        Command("run"),
+        ", which repeats the load from the same export; AWS charges for it again",
+    ]
     if not made.adopted:
         fix += [
             "; or ",

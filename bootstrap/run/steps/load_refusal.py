@@ -7,9 +7,9 @@ import dataclasses
 from bootstrap.core.errors import AccountError
 from bootstrap.core.suggestions import Command, Suggestion, suggest
 from bootstrap.journal.load_records import BulkLoad
-from bootstrap.plan.bulk_load import ACCELERATED, STANDARD
 from bootstrap.plan.replication import Replication, of_outputs
 from bootstrap.run.step_context import StepContext
+from infra.load_names import ACCELERATED, STANDARD
 
 REFUSED = "ValidationException"
 """AWS's code for a request that it will not take, as it is."""
@@ -26,7 +26,7 @@ def report_refusal(context: StepContext, load: BulkLoad, error: AccountError) ->
         "DynamoDB refused the bulk load that was intended",
     )
     settings, name = context.table.load, context.table.target_table
-    limit = settings.max_write_units
+    limit = settings.max_write_request_units
     asked = f"performanceTier {settings.performance_tier}"
     asked += f", maxWriteRequestUnits {limit}" if limit is not None else ""
     return AccountError(
@@ -40,7 +40,7 @@ def report_refusal(context: StepContext, load: BulkLoad, error: AccountError) ->
 def _fix(replication: Replication) -> Suggestion:
     again = "which loads from the same export"
     if replication.load.performance_tier != ACCELERATED:
-        return suggest("fix the cause that it names, then ", Command("run"), f", {again}")
+        return suggest("fix what DynamoDB names, then ", Command("run"), f", {again}")
     return suggest(
         "AWS does not document which Regions offer ACCELERATED: "
         f"{replication.configure('performanceTier', STANDARD)}, then: {replication.up}, then ",

@@ -9,7 +9,7 @@ from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.outcome import Acted, Outcome, Pending
 from bootstrap.core.suggestions import Command, suggest
-from bootstrap.core.table_tags import LOAD_MARK
+from bootstrap.core.table_tags import LOAD_TAG
 from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import Exported, Wanted
 from bootstrap.plan.table_parameters import table_parameters
@@ -24,7 +24,7 @@ def advance(context: StepContext, made: LoadTarget) -> Outcome:
         return _make_anew(context, made)
     if context.table.load.adopt:
         return _adopt(context)
-    if not made.mark:
+    if not made.tag_value:
         return _intend(context, made)
     return _create(context, made)
 
@@ -72,12 +72,12 @@ def make_ready(context: StepContext, facts: TableFacts) -> Outcome | None:
 def find_created(context: StepContext, made: LoadTarget) -> TableFacts | Pending | None:
     """Look for the table that a CreateTable call without an answer has made. None: there is none.
 
-    A name proves nothing, nor does a time: only the mark does that the call itself put on the
+    A name proves nothing, nor does a time: only the load tag does that the call itself put on the
     table. Description and tags are eventually consistent (API reference, DescribeTable and
     TagResource), so a table without it is looked at again for a while.
     """
     there = context.target.table(context.table.target_table)
-    if there is not None and context.target.tags(there.arn).get(LOAD_MARK) == made.mark:
+    if there is not None and context.target.tags(there.arn).get(LOAD_TAG) == made.tag_value:
         return there
     begun = max(made.intended_at, there.created if there is not None else 0)
     if context.journal.now() - begun <= context.timing.listing:
@@ -98,11 +98,11 @@ def _intend(context: StepContext, made: LoadTarget) -> Outcome:
             fix=f"aws dynamodb describe-table {table_option(table.source_table)} --region "
             f"{table.consumer_region}, with the source account's credentials",
         )
-    mark = f"{journal.run_id}-{made.attempt}"
+    tag_value = f"{journal.run_id}-{made.attempt}"
     wanted = journal.get(Wanted) or Wanted()
     # At once, and not with the other settings after the load: an account's policy may demand tags
     # of the call that makes a table (`aws:RequestTag`).
-    tags = {**json.loads(wanted.tags), LOAD_MARK: mark}
+    tags = {**json.loads(wanted.tags), LOAD_TAG: tag_value}
     parameters = {
         **table_parameters(facts, table.target_table, table.target_key_arn),
         "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
@@ -110,7 +110,7 @@ def _intend(context: StepContext, made: LoadTarget) -> Outcome:
     journal.put(
         dataclasses.replace(
             made,
-            mark=mark,
+            tag_value=tag_value,
             table=json.dumps(parameters, sort_keys=True),
             intended_at=journal.now(),
         ),

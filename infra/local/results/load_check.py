@@ -51,8 +51,8 @@ def check_load(writes: Sequence[ServerWrite], loader: str, imports: int) -> Load
 
     `loader`: the ARN of the role that loads.
     """
-    puts = [write for write in writes if is_of(write.caller, loader)]
-    others = (write.at for write in writes if not is_of(write.caller, loader))
+    puts = [write for write in writes if is_role_or_session(write.caller, loader)]
+    others = (write.at for write in writes if not is_role_or_session(write.caller, loader))
     first = min(others, default=float("inf"))
     return LoadCheck(
         puts=len(puts),
@@ -62,7 +62,7 @@ def check_load(writes: Sequence[ServerWrite], loader: str, imports: int) -> Load
     )
 
 
-def is_of(caller: str, role: str) -> bool:
+def is_role_or_session(caller: str, role: str) -> bool:
     """Return whether a caller is a role, or a session of it."""
     if caller == role:
         return True

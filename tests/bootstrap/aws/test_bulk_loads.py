@@ -175,7 +175,9 @@ def test_a_load_names_its_token_its_table_and_both_prefixes_and_nothing_that_is_
 def test_a_load_takes_a_tier_a_limit_and_the_buckets_key(
     loads: AwsBulkLoads, aws: Operations
 ) -> None:
-    loads.start(replace(REQUEST, tier="ACCELERATED", max_write_units=2048, key_arn="arn:key"))
+    loads.start(
+        replace(REQUEST, tier="ACCELERATED", max_write_request_units=2048, key_arn="arn:key")
+    )
     [asked] = aws.asked
     assert (asked["PerformanceTier"], asked["MaxWriteRequestUnits"]) == ("ACCELERATED", 2048)
     output = asked["OutputS3Configuration"]
@@ -527,5 +529,5 @@ def test_nothing_of_an_item_is_in_a_reason(loads: AwsBulkLoads, s3: FakeS3) -> N
     ]
 
 
-def test_an_output_of_an_unknown_place_is_no_empty_one(loads: AwsBulkLoads) -> None:
+def test_an_unknown_output_location_is_not_read_as_no_failures(loads: AwsBulkLoads) -> None:
     assert loads.failures(replace(FACTS, output_bucket=""), ["pk"], 9).unreadable == 1

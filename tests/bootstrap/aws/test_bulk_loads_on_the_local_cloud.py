@@ -145,7 +145,7 @@ def test_a_token_with_another_request_is_refused(
 ) -> None:
     request, _ = begin(cloud, dynamodb, loads, "mismatch", LINES[:1])
     with pytest.raises(AccountError) as refused:
-        loads.start(replace(request, max_write_units=2048))
+        loads.start(replace(request, max_write_request_units=2048))
     assert refused.value.code == "IdempotentParameterMismatchException"
 
 

@@ -11,7 +11,7 @@ import pytest
 from bootstrap.core.errors import AccessDeniedError, Side
 from bootstrap.plan import plan, render
 from bootstrap.plan.setting import Setting, When
-from bootstrap.plan.settings_diff import OWNED as OWNED_WHY
+from bootstrap.plan.settings_diff import ADOPTED
 from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.bootstrap.plans import (
     ADOPT,
@@ -161,7 +161,7 @@ def test_the_actions_say_how_the_items_get_into_the_target(
     assert load.what in [each["what"] for each in render.as_json(made)["actions"]]
 
 
-OWNED = {
+ADOPTED_SETTINGS = {
     *("billing mode", "table class", "tags", "capacity", "index throughput"),
     *("on-demand maximums", "deletion protection", "point-in-time recovery", "encryption"),
 }
@@ -172,11 +172,11 @@ def test_the_owners_settings_of_an_adopted_table_are_shown_and_never_drift() -> 
     world.source_tags = {"team": "shop"}
     adoptable(table_class="STANDARD_INFREQUENT_ACCESS", max_writes=9)(world)
     found: dict[str, Setting] = {each.name: each for each in planned(world, **ADOPT).settings}
-    assert {name for name in OWNED if found[name].drifted} == set()
-    assert {name for name, each in found.items() if each.why == OWNED_WHY} == (OWNED)
+    assert {name for name in ADOPTED_SETTINGS if found[name].drifted} == set()
+    assert {name for name, each in found.items() if each.why == ADOPTED} == (ADOPTED_SETTINGS)
     assert found["table class"].target == "STANDARD_INFREQUENT_ACCESS"
     assert found["on-demand maximums"].target == "9 writes"
-    assert found["keys"].when is When.OWNER
+    assert found["keys"].when is When.ADOPTED
 
 
 def test_an_adopted_table_keeps_its_class_and_gets_no_tags() -> None:

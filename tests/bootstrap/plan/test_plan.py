@@ -99,7 +99,7 @@ NOTES = [
     (both(source(size_bytes=11 * TB), having(running_exports=2)), "2 exports run"),
     (having(running_exports=None), "unknown how many exports run in the source account"),
     (having(running_imports=None), "unknown how many imports run in the target account"),
-    (both(source(size_bytes=2 * TB), having(running_imports=2)), "2 imports run"),
+    (both(source(size_bytes=2 * TB), having(running_imports=2)), "account (2)"),
     (source(size_bytes=16 * TB), "known once it is complete"),
 ]
 

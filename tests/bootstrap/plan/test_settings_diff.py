@@ -9,13 +9,14 @@ import pytest
 
 from bootstrap.core.facts import KeyFacts, Surroundings, TtlStatus
 from bootstrap.core.run_options import TtlPolicy
-from bootstrap.core.stack_outputs import BULK, LoadSettings
+from bootstrap.core.stack_outputs import LoadSettings
 from bootstrap.journal.records import Wanted
 from bootstrap.plan import plan, render
 from bootstrap.plan.key_inspection import KeyInspection
 from bootstrap.plan.setting import COMPARED, SHOWN, When
 from bootstrap.plan.settings_diff import settings, wanted
 from bootstrap.plan.table_parameters import creation_parameters
+from infra.load_names import BULK
 from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.bootstrap.killed_process import replicated
 from tests.support.bootstrap.plans import (

@@ -141,7 +141,7 @@ def test_the_option_that_confirms_a_reader_is_named(change: Change) -> None:
 
 
 @pytest.mark.parametrize("change", [_stream, _destination])
-def test_a_stream_of_the_table_is_loaded_over_once_the_operator_has_confirmed_it(
+def test_a_table_with_a_stream_is_loaded_once_the_operator_confirms_its_readers(
     change: Change,
 ) -> None:
     world = world_with_a_table()

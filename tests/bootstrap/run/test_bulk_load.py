@@ -12,7 +12,7 @@ from bootstrap.core.facts import TableFacts
 from bootstrap.core.outcome import Done
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.state import State
-from bootstrap.core.table_tags import LOAD_MARK
+from bootstrap.core.table_tags import LOAD_TAG
 from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import Imported
 from bootstrap.run.steps import bulk_load, import_
@@ -58,7 +58,7 @@ def test_a_table_is_made_with_the_sources_local_indexes_and_loaded_from_the_expo
     request = operation.request
     ((export, _),) = world.exports.values()
     assert request.prefix == f"{export.prefix}/AWSDynamoDB/0001/data/"
-    assert (request.tier, request.max_write_units) == ("ACCELERATED", 2048)
+    assert (request.tier, request.max_write_request_units) == ("ACCELERATED", 2048)
     assert request.bucket_owner == "222222222222"
     assert not request.output_prefix.startswith(request.prefix)
     assert request.output_prefix.startswith(f"orders/{process.run.journal.run_id}/")
@@ -153,7 +153,7 @@ def test_a_table_is_made_with_the_tags_that_it_shall_have() -> None:
     run(world, 1)
     (made,) = (each.detail for each in world.seen if each.name == "create_table")
     tags = {each["Key"]: each["Value"] for each in made["Tags"]}
-    assert tags.pop(LOAD_MARK)
+    assert tags.pop(LOAD_TAG)
     assert tags == {"cost-centre": "42"}
 
 
@@ -336,7 +336,7 @@ def test_the_consumer_stays_off_while_any_operation_on_the_table_runs() -> None:
 
 
 @pytest.mark.promise("C10")
-def test_a_list_of_operations_that_cannot_be_read_is_no_leave_to_enable() -> None:
+def test_the_consumer_stays_off_if_operations_cannot_be_listed() -> None:
     world = FakeAws()
 
     def watch(number: int, name: str, after: bool) -> None:
@@ -447,12 +447,12 @@ def test_abandon_drops_a_table_whose_creation_was_not_answered_and_no_other() ->
 
     def intended() -> bool:
         made = process.run.journal.get(LoadTarget)
-        return made is not None and bool(made.mark)
+        return made is not None and bool(made.tag_value)
 
     process.until(intended)
-    mark = (process.run.journal.get(LoadTarget) or LoadTarget()).mark
+    tag_value = (process.run.journal.get(LoadTarget) or LoadTarget()).tag_value
     world.target = TableFacts(TARGET_ARN, "mine", "ACTIVE", 0, 0, False)
-    world.target_tags = {LOAD_MARK: mark}
+    world.target_tags = {LOAD_TAG: tag_value}
     process.run.stop()
     world.alive.discard(1)
     run(world, 2, RunOptions(goal=Goal.ABANDON, drop_target=True))

@@ -12,7 +12,7 @@ from bootstrap.core.durations import Timing
 from bootstrap.core.facts import KeyFacts, TableFacts, TtlStatus
 from bootstrap.core.ports import BulkLoads
 from bootstrap.plan import plan
-from bootstrap.plan.inspection import Inspection, LoadReaders, inspect
+from bootstrap.plan.inspection import AdoptedTableClients, Inspection, inspect
 from bootstrap.plan.replication import Replication, of_outputs
 from replicator.stream import Destination
 from tests.support.bootstrap.fake_accounts import FakeScanner, FakeSource, FakeTarget
@@ -38,7 +38,9 @@ def observed(
     stack = outputs(**table)
     replication = of_outputs(stack, stack.tables[0])
     source, target = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
-    readers = LoadReaders(FakeScanner(world, lambda: None), cast(BulkLoads, NoLoads(running)))
+    readers = AdoptedTableClients(
+        FakeScanner(world, lambda: None), cast(BulkLoads, NoLoads(running))
+    )
     seen = inspect(source, target, replication, Timing(), world.clock(), load=readers, full=True)
     return seen, replication
 
@@ -246,7 +248,7 @@ BULK_BLOCKED: dict[str, tuple[dict[str, Any], Callable[[FakeAws], None], str, st
     "index in the making": (
         ADOPT,
         adoptable(status="UPDATING", global_indexes=IN_THE_MAKING),
-        "gets an index (by-day)",
+        "is creating an index (by-day)",
         "describe-table",
     ),
     "being deleted": (ADOPT, adoptable(status="DELETING"), "is DELETING", "until it is gone"),
