@@ -51,6 +51,7 @@ from bootstrap.run.step_context import StepContext
 from bootstrap.status.bulk_operations import read_operations
 from bootstrap.status.health import Health, read_health
 from bootstrap.status.health_checks import HealthReader
+from bootstrap.status.key_health import Keys, read_keys
 from bootstrap.status.status import StatusContext
 from bootstrap.status.target_expiry import read_expiries
 from bootstrap.verify.backfill import BackfillContext
@@ -188,6 +189,7 @@ class AwsClients(AccountClients):
             policies=self.seen_policies,
             loads=self._loads(table),
             target_arn=self._outputs.target_arn(table),
+            keys=self._keys(table),
         )
 
     def step_context(
@@ -465,7 +467,13 @@ class AwsClients(AccountClients):
             partial(self.activity, table),
             read_expiries(self.source(), self.target(table.consumer_region), table),
             read_operations(self._loads(table), self._outputs.target_arn(table)),
+            self._keys(table),
         )
+
+    def _keys(self, table: TableOutputs) -> Keys | None:
+        """Return what reads the keys that the stack file names."""
+        source, target = self.source(), self.target(table.consumer_region)
+        return read_keys(source, target, self._outputs, table)
 
     def _key_types(self, before: Before | None, table: str) -> Mapping[str, str]:
         facts = self.target(self._outputs.target.region, before).table(table)

@@ -21,6 +21,7 @@ from bootstrap.status import data_loss
 from bootstrap.status.bulk_operations import Operations, judge_operations
 from bootstrap.status.data_loss import KnownLosses
 from bootstrap.status.health_checks import expected_settings
+from bootstrap.status.key_health import Keys, judge_keys
 from bootstrap.status.left_out_deletions import judge_left_out
 from bootstrap.status.remedies import name_commands
 from bootstrap.status.target_expiry import Expiries, judge_expiry
@@ -59,12 +60,14 @@ def read_health(
     activity: Callable[[float], ConsumerActivity] | None = None,
     expiries: Expiries | None = None,
     operations: Operations | None = None,
+    keys: Keys | None = None,
 ) -> Health:
     """Read and judge. `at`: epoch seconds; `verified`: the last verification, if there is one.
 
     `activity` reads what the consumer did of late. It is called only where that explains a finding.
     `expiries` reads both tables' time to live. It is called only where the target expires items.
     `operations` lists the bulk operations on the target; None: the stack may not.
+    `keys` reads the keys of the places and of the stream; None: the stack file names none.
 
     Without a reader, or before a run, only the losses that the journal records are known.
     """
@@ -94,6 +97,7 @@ def read_health(
             *judge_left_out(losses.left_out),
             *judge_expiry(row, expiries, table, losses.expired),
             *judge_operations(row, operations, verified),
+            *judge_keys(row, keys, findings),
         ),
         losses,
     )

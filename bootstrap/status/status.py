@@ -27,6 +27,7 @@ from bootstrap.status.bulk_operations import read_operations
 from bootstrap.status.health import read_health
 from bootstrap.status.health_checks import HealthReader
 from bootstrap.status.inputs import StatusInputs
+from bootstrap.status.key_health import Keys
 from bootstrap.status.next_command import BY_SWITCH
 from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
 from bootstrap.status.switch_view import AccessReadings, view_switch
@@ -56,6 +57,8 @@ class StatusContext:
     loads: BulkLoads | None = None
     """None: the stack has no right to bulk operations."""
     target_arn: str = ""
+    keys: Keys | None = None
+    """Reads the keys of the places and of the stream; None: the stack file names none."""
 
 
 def read_status(context: StatusContext) -> StatusSnapshot:
@@ -68,7 +71,15 @@ def read_status(context: StatusContext) -> StatusSnapshot:
     expiries = read_expiries(context.source, context.target, table)
     operations = read_operations(context.loads, context.target_arn)
     health = read_health(
-        context.health, table, row, at, verified, context.activity, expiries, operations
+        context.health,
+        table,
+        row,
+        at,
+        verified,
+        context.activity,
+        expiries,
+        operations,
+        context.keys,
     )
     return build_snapshot(
         StatusInputs(

@@ -11,6 +11,7 @@ from bootstrap.core.journal_rows import Row
 from bootstrap.core.stack_outputs import Outputs
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status.health_checks import HealthReader
+from bootstrap.status.key_health import read_keys
 from bootstrap.status.snapshot import StatusSnapshot
 from bootstrap.status.status import StatusContext, read_status
 from replicator.stream import Destination, StreamFacts
@@ -48,13 +49,15 @@ def look(
     world: FakeAws, health: Any = None, usage: Any = None, chosen: Outputs | None = None
 ) -> StatusSnapshot:
     watcher = Process(world, pid=99)
-    (table,) = (chosen or outputs()).tables
+    stack = chosen or outputs()
+    (table,) = stack.tables
+    source, target = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
     return read_status(
         StatusContext(
             table=table,
             store=watcher.store,
-            source=FakeSource(world, lambda: None),
-            target=FakeTarget(world, lambda: None),
+            source=source,
+            target=target,
             ledger=AwsLedger(Calls(Side.TARGET, "Role importer"), world.dynamodb, LEDGER),
             machine=watcher.machine,
             command=COMMAND,
@@ -63,6 +66,7 @@ def look(
             policies=lambda side: fake_policies(world, side, lambda: None),
             loads=FakeBulkLoads(world, lambda: None) if table.load.is_bulk else None,
             target_arn=TARGET_ARN,
+            keys=read_keys(source, target, stack, table),
         )
     )
 
