@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.core.errors import UnavailableError, Side
+from bootstrap.core.errors import Side, UnavailableError
 from bootstrap.core.facts import KeyFacts
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.stack_outputs import Outputs, parse
