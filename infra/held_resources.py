@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from infra.table_config import TableConfig
 
+BUCKET_ENCRYPTION = (
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+)
 DESTINATION = "aws:dynamodb/kinesisStreamingDestination:KinesisStreamingDestination"
 KMS_KEY = "aws:kms/key:Key"
+LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 STREAM = "aws:kinesis/stream:Stream"
+TABLE = "aws:dynamodb/table:Table"
 TABLE_POLICY = "aws:dynamodb/resourcePolicy:ResourcePolicy"
 
 
@@ -28,6 +33,12 @@ class HeldResources:
         """Return an output of a resource; None where the state has no such resource or output."""
         found = self._of(type_, name) or {}
         return (found.get("outputs") or {}).get(output)
+
+    def of_type(self, type_: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield the name and the outputs of each resource of this type."""
+        for urn, found in self.resources.items():
+            if urn.split("::")[2].rpartition("$")[2] == type_:
+                yield urn.rpartition("::")[2], (found or {}).get("outputs") or {}
 
     def _of(self, type_: str, name: str) -> Mapping[str, Any] | None:
         for urn, found in self.resources.items():

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.held_resources import KMS_KEY, STREAM, HeldResources, last_table
+from infra.held_resources import (
+    BUCKET_ENCRYPTION,
+    KMS_KEY,
+    LOG_GROUP,
+    STREAM,
+    TABLE,
+    HeldResources,
+    last_table,
+)
 from infra.key_config import CREATE
 from infra.refused_changes import listed
 from infra.stack_config import StackConfig
@@ -13,6 +21,16 @@ from infra.table_config import TableConfig
 
 MADE = "replication-{place}-key"
 """The name, in the program, of the key that the stack makes for a place."""
+SNAPSHOT_KEY = "replication-snapshot-key"
+KEEPERS = {
+    "consumer": ((BUCKET_ENCRYPTION, "-on-failure-encryption"), (LOG_GROUP, "-logs")),
+    "target": (
+        (TABLE, "-ledger"),
+        (TABLE, "replication-journal"),
+        (BUCKET_ENCRYPTION, "-quarantine-encryption"),
+    ),
+}
+"""What keeps data under the key of a place: its type, and the end of its name in the program."""
 
 
 def find_other_keys(
@@ -26,7 +44,7 @@ def find_other_keys(
     granted. A topic keeps nothing, so the source's key may change for it.
     """
     streams = list(_of_streams(config, before, held))
-    places = [*_of_places(config, before, held), *_of_snapshots(config, before)]
+    places = [*_of_places(config, before, held), *_of_snapshots(config, before, held)]
     ways = []
     if streams:
         ways.append(
@@ -69,7 +87,8 @@ def _of_places(
 ) -> Iterator[str]:
     last = last_place_keys(before)
     for place in ("consumer", "target"):
-        known, name = last.get(place), MADE.format(place=place)
+        # An `up` that failed may have left no outputs, or those of the one before it.
+        known, name = last.get(place) or _encrypting_key(place, held), MADE.format(place=place)
         made = held.has(KMS_KEY, name)
         if known is None and not made:
             continue
@@ -82,9 +101,32 @@ def _of_places(
             yield f'keys.{place}: got {got}; the stack has "{known}".'
 
 
-def _of_snapshots(config: StackConfig, before: Mapping[str, Any]) -> Iterator[str]:
+def _encrypting_key(place: str, held: HeldResources) -> str | None:
+    """Return the key, in the state, of what keeps data under the key of a place."""
+    for type_, end in KEEPERS[place]:
+        for name, outputs in held.of_type(type_):
+            key = _key_of(outputs) if name.endswith(end) else None
+            if key:
+                return key
+    return None
+
+
+def _key_of(outputs: Mapping[str, Any]) -> str | None:
+    """Return the key in the outputs of a table, a log group or a bucket's encryption."""
+    rules = [each.get("applyServerSideEncryptionByDefault") for each in outputs.get("rules") or ()]
+    found = [
+        outputs.get("kmsKeyId"),
+        (outputs.get("serverSideEncryption") or {}).get("kmsKeyArn"),
+        *((rule or {}).get("kmsMasterKeyId") for rule in rules),
+    ]
+    return next((key for key in found if key and isinstance(key, str)), None)
+
+
+def _of_snapshots(
+    config: StackConfig, before: Mapping[str, Any], held: HeldResources
+) -> Iterator[str]:
     """Tell of the key that the stack made for the snapshot bucket alone."""
-    known = before.get("snapshotKeyArn")
+    known = before.get("snapshotKeyArn") or held.value(KMS_KEY, SNAPSHOT_KEY, "arn")
     if known and known != last_place_keys(before).get("target") and not config.snapshot_key:
         got = "nothing" if config.snapshot_key is None else "false"
         yield f"snapshotKey: got {got}; the stack has made one, {known}."

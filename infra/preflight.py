@@ -18,9 +18,9 @@ from pulumi.runtime.settings import _get_rpc_manager
 
 from infra import engine_config, package
 from infra.accounts import Accounts
-from infra.held_resources import HeldResources, last_table, last_tables
+from infra.held_resources import HeldResources, last_tables
 from infra.kept_blocks import find_lost_blocks
-from infra.kept_keys import find_other_keys, last_place_keys
+from infra.kept_keys import find_other_keys
 from infra.kept_loads import find_other_loads
 from infra.kept_streams import find_other_streams
 from infra.moved_roles import find_moved_roles
@@ -166,7 +166,7 @@ def look_up(config: StackConfig, accounts: Accounts, before: Mapping[str, Any]) 
             modules find that are asked here.
     """
     runs, unknown = look_up_runs(config, accounts, before)
-    held = look_up_held_resources(config, before, runs)
+    held = look_up_held_resources()
     refuse(
         [
             *find_missing_tables(config, accounts, before),
@@ -303,24 +303,10 @@ def look_up_runs(
     )
 
 
-def look_up_held_resources(
-    config: StackConfig, before: Mapping[str, Any], runs: Mapping[str, RunRow]
-) -> HeldResources:
-    """Return what the stack's state holds, if it matters: otherwise nothing.
+def look_up_held_resources() -> HeldResources:
+    """Return what the stack's state holds.
 
-    It matters where an older program may have made the Deny on a target's writers, where a target
-    is the primary, and where a stream may have had another key, of the stack's or given: also by a
-    first `up` that failed, of which there are no outputs. So it does where a place has a key, which
-    may be one that the stack made.
+    The outputs do not say all of it: an `up` that failed, or was killed, may have made or encrypted
+    what they do not name.
     """
-    migrates = any(each.get("stackOwnsTargetDeny") is not False for each in last_tables(before))
-    rekeyed = any(
-        table.stream is None
-        and (table.stream_key or not last_table(table, before).get("streamArn"))
-        for table in config.tables
-    )
-    primary = any(row.target_is_primary for row in runs.values())
-    if not (migrates or rekeyed or primary or last_place_keys(before)):
-        return HeldResources()
-    found = _read("pulumi:pulumi:readStackResourceOutputs", "stackName")
-    return HeldResources(found)
+    return HeldResources(_read("pulumi:pulumi:readStackResourceOutputs", "stackName"))

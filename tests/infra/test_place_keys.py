@@ -27,6 +27,11 @@ TARGETS = "arn:aws:kms:eu-central-1:222222222222:key/targets"
 GIVEN = {"source": SOURCES, "consumer": CONSUMERS, "target": TARGETS}
 CREATED = dict.fromkeys(GIVEN, "create")
 NOTHING: Mapping[str, Any] = {}
+ENCRYPTION = "ServerSideEncryptionConfiguration"
+LIVING: Mapping[str, Any] = {
+    "tables": [{"sourceTable": "orders", "streamArn": "arn:of-it", "stackOwnsTargetDeny": False}]
+}
+"""Outputs of a stack without keys."""
 
 
 def up(
@@ -319,6 +324,58 @@ def test_the_key_that_was_made_for_snapshots_is_never_let_go(tmp_path: Path) -> 
     # The key of the place is not one of those.
     known = {"snapshotKeyArn": TARGETS, "keys": {"target": TARGETS}}
     assert up(tmp_path, {"target": TARGETS}, known, snapshotKey=False)
+
+
+KEEPERS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
+    "log group": ("aws:cloudwatch/logGroup:LogGroup", "orders-consumer-logs", {"kmsKeyId": MADE}),
+    "failures": (
+        f"aws:s3/bucket{ENCRYPTION}:Bucket{ENCRYPTION}",
+        "orders-on-failure-encryption",
+        {"rules": [{"applyServerSideEncryptionByDefault": {"kmsMasterKeyId": MADE}}]},
+    ),
+    "journal": (
+        "aws:dynamodb/table:Table",
+        "replication-journal",
+        {"serverSideEncryption": {"enabled": True, "kmsKeyArn": MADE}},
+    ),
+    "ledger": (
+        "aws:dynamodb/table:Table",
+        "replicate-orders-ledger",
+        {"serverSideEncryption": {"enabled": True, "kmsKeyArn": MADE}},
+    ),
+    "quarantine": (
+        f"aws:s3/bucket{ENCRYPTION}:Bucket{ENCRYPTION}",
+        "replicate-orders-quarantine-encryption",
+        {"rules": [{"applyServerSideEncryptionByDefault": {"kmsMasterKeyId": MADE}}]},
+    ),
+}
+
+
+@pytest.mark.promise("C3")
+@pytest.mark.parametrize("keeper", KEEPERS)
+def test_a_key_that_an_up_which_was_killed_has_used_is_not_let_go(
+    keeper: str, tmp_path: Path
+) -> None:
+    type_, name, outputs = KEEPERS[keeper]
+    place = "consumer" if keeper in ("log group", "failures") else "target"
+    # The outputs are those of the `up` before it: nothing in them wants the state.
+    urn = f"urn:pulumi:test::dynamodb-replication::{type_}::{name}"
+    with pytest.raises(RefusedChangeError, match=rf'keys\.{place}: got nothing.*"{MADE}"'):
+        up(tmp_path, {}, LIVING, {urn: {"outputs": outputs}})
+    up(tmp_path, {}, LIVING, {urn: {"outputs": {}}})
+
+
+@pytest.mark.promise("C3")
+def test_keys_that_an_up_which_was_killed_has_made_are_not_let_go(tmp_path: Path) -> None:
+    held = {
+        URN.format(f"replication-{name}-key"): {"outputs": {"arn": MADE}}
+        for name in ("snapshot", "target")
+    }
+    with pytest.raises(
+        RefusedChangeError, match=r"(?s)keys\.target: got nothing.*snapshotKey: got nothing"
+    ):
+        up(tmp_path, {}, LIVING, held)
+    assert up(tmp_path, {"target": "create"}, LIVING, held, snapshotKey=True)
 
 
 def test_the_key_of_the_sources_topic_may_change(tmp_path: Path) -> None:
