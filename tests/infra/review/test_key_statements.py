@@ -125,7 +125,7 @@ def test_services_are_named_for_what_they_use_by_themselves(
     asked: dict[str, list[dict[str, Any]]],
 ) -> None:
     services = {
-        each["Principal"]["Service"]: each.get("Condition")
+        each["Principal"]["Service"]: each.get("Condition", {})
         for each in asked[f"{THERE}functions"]
         if "Service" in each["Principal"]
     }
