@@ -18,7 +18,7 @@ from bootstrap.core.state import PRIMARIES, REPLICAS, State
 from bootstrap.journal.records import Exported
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status import data_loss
-from bootstrap.status.bulk_operations import Operations, judge_operations
+from bootstrap.status.bulk_operations import ListOperations, judge_operations
 from bootstrap.status.data_loss import KnownLosses
 from bootstrap.status.health_checks import expected_settings
 from bootstrap.status.key_health import Keys, judge_keys
@@ -59,7 +59,7 @@ def read_health(
     verified: Verified | None,
     activity: Callable[[float], ConsumerActivity] | None = None,
     expiries: Expiries | None = None,
-    operations: Operations | None = None,
+    operations: ListOperations | None = None,
     keys: Keys | None = None,
 ) -> Health:
     """Read and judge. `at`: epoch seconds; `verified`: the last verification, if there is one.

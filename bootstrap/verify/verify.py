@@ -20,7 +20,7 @@ from bootstrap.core.refusals import REPAIR, VERIFY, refuse_in
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.verification_records import ReadProof, Verified
-from bootstrap.run.load_gate import refuse_running
+from bootstrap.run.other_operations import refuse_running_operations
 from bootstrap.verify.compare.external_sort import KeySpool
 from bootstrap.verify.compare.partitions import Difference
 from bootstrap.verify.context import VerifyContext, VerifyOptions
@@ -120,7 +120,7 @@ class Verification:
                 fix=suggest(Command("status"), ", which names the next command; then verify"),
             )
         context = self._context
-        refuse_running(
+        refuse_running_operations(
             context.loads,
             context.table.target_table,
             context.outputs.target_arn(context.table),

@@ -16,7 +16,7 @@ from bootstrap.plan.adoption_conditions import (
 )
 from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.replication import of_outputs
-from bootstrap.run import load_gate
+from bootstrap.run import other_operations
 from bootstrap.run.step_context import StepContext
 from replicator.aws_commands import table_option
 
@@ -40,7 +40,7 @@ def examine(context: StepContext) -> TableFacts | Pending:
         return Pending(f"the indexes of table {name} to become ACTIVE", context.timing.poll(20))
     refuse_changes(context, facts)
     # Before the look into the table: what such an operation puts in would come after it.
-    wait = load_gate.wait_for_others(context)
+    wait = other_operations.wait_for_others(context)
     if wait is not None:
         return wait
     if not context.target_items.empty():

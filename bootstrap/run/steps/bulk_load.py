@@ -18,7 +18,7 @@ from bootstrap.core.ports import BulkLoads
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import Exported, Imported
-from bootstrap.run import load_gate
+from bootstrap.run import other_operations
 from bootstrap.run.load_prefixes import IndivisibleKeysError, divide
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import (
@@ -78,7 +78,7 @@ def _intend(context: StepContext, load: BulkLoad, made: LoadTarget) -> Outcome:
     if exported is None or not exported.done:
         raise AssertionError("The export step comes first.")
     # Of an earlier run, or of another hand: what it puts would be taken for this load's.
-    wait = load_gate.wait_for_others(context)
+    wait = other_operations.wait_for_others(context)
     if wait is not None:
         return wait
     foreign = foreign_puts.refuse(context, load, made)
@@ -194,22 +194,23 @@ def find_started(loads: BulkLoads, load: BulkLoad) -> BulkFacts | None:
 def _follow(context: StepContext, loads: BulkLoads, load: BulkLoad) -> Outcome:
     facts = loads.describe(load.arn)
     if facts is None:
-        return load_failure.judge(context, load, None, "DynamoDB does not know it any more")
+        why = "DynamoDB does not know it any more"
+        return load_failure.handle_failure(context, load, None, why)
     if not facts.terminal:
         ends = facts.status == "CANCELLING"
         what = "the bulk load to be cancelled" if ends else "the bulk load"
         return Pending(what, context.timing.poll(20), progress(context, load, facts), True)
     if facts.status != "COMPLETED":
         why = f"{facts.failure_code} {facts.failure}".strip()
-        return load_failure.judge(context, load, facts, why or facts.status)
+        return load_failure.handle_failure(context, load, facts, why or facts.status)
     last = load.part + 1 == len(load.prefixes)
-    if last and load_parts.lacking(context, load, facts):
+    if last and load_parts.count_difference(context, load, facts):
         # DynamoDB counts what it exports and what it puts, and an export has each key once. If the
         # numbers differ (a removed object, an object that one bad line ended, an unreported error),
         # items are missing that the consumer would never write: the floor makes it skip every
         # change that the snapshot should hold.
         why = "it ended as complete, with another number of items than its export holds"
-        return load_failure.judge(context, load, facts, why)
+        return load_failure.handle_failure(context, load, facts, why, all_parts=True)
     load_parts.end_part(context, load, facts)
     return Acted()
 

@@ -11,7 +11,7 @@ from bootstrap.core.pulumi_commands import replace_mapping
 from bootstrap.core.state import State
 from bootstrap.journal.load_records import EarlyConsumer, LoadTarget
 from bootstrap.journal.records import Configured, Earlier, Enabled, Exported, Imported, Paused
-from bootstrap.run import load_gate
+from bootstrap.run import other_operations
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import early_consumer
@@ -52,7 +52,7 @@ def advance(context: StepContext) -> Outcome:
         )
     # Before anything else changes: a bulk put that is still running, of any caller, would replace
     # what the consumer applies by the snapshot's older items.
-    wait = load_gate.wait_for_others(context)
+    wait = other_operations.wait_for_others(context)
     if wait is not None:
         return wait
     earlier = journal.get(Earlier)
@@ -85,7 +85,7 @@ def _note_found(context: StepContext) -> Outcome | None:
         # ran then has replaced it. Before the wait below, in which it may be switched off again.
         early_consumer.record(context)
         return Acted()
-    wait = load_gate.wait_for_others(context)
+    wait = other_operations.wait_for_others(context)
     if wait is not None:
         return wait
     # Of an import it is harmless: before the table existed, every batch failed and was retried.

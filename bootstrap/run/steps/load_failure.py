@@ -19,10 +19,18 @@ PARTIAL = ("COMPLETED", "COMPLETED_WITH_ERRORS")
 """The states in which all but the refused items are in the table."""
 
 
-def judge(context: StepContext, load: BulkLoad, facts: BulkFacts | None, why: str) -> Outcome:
+def handle_failure(
+    context: StepContext,
+    load: BulkLoad,
+    facts: BulkFacts | None,
+    why: str,
+    *,
+    all_parts: bool = False,
+) -> Outcome:
     """Report the failure of an operation; in a later run, do what the operator has chosen.
 
-    `facts` None: DynamoDB does not know the operation any more.
+    `facts` None: DynamoDB does not know the operation any more. `all_parts`: each part completed,
+    and the sum is wrong, so any of them may lack the items.
 
     Raises:
         AccountError: the failure was not reported yet.
@@ -42,9 +50,7 @@ def judge(context: StepContext, load: BulkLoad, facts: BulkFacts | None, why: st
             f"deleting table {context.table.target_table}, which the failed load left",
         )
         return Acted()
-    # Puts of the same snapshot change nothing in what is there. Where each part ended well and
-    # the sum is wrong, any of them may lack the items: all are repeated.
-    all_parts = facts is not None and facts.status == "COMPLETED"
+    # Puts of the same snapshot change nothing in what is there.
     load_parts.repeat(context, load, why, all_parts=all_parts)
     return Acted()
 

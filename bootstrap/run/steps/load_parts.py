@@ -13,7 +13,7 @@ from bootstrap.journal.records import Exported
 from bootstrap.run.step_context import StepContext
 
 
-def lacking(context: StepContext, load: BulkLoad, facts: BulkFacts) -> int:
+def count_difference(context: StepContext, load: BulkLoad, facts: BulkFacts) -> int:
     """Count the items by which the load and its export differ, after the last part.
 
     An export that states no number cannot be compared: it differs by what the operation refused, or

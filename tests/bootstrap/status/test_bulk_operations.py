@@ -14,7 +14,7 @@ from bootstrap.core.state import State
 from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import Enabled, Imported
 from bootstrap.journal.verification_records import Verified
-from bootstrap.status.bulk_operations import BULK, judge_operations
+from bootstrap.status.bulk_operations import BULK_OPERATION_ON_TARGET, judge_operations
 from bootstrap.status.health import state_now
 from bootstrap.status.json_members import as_json
 from replicator.watchdog.detectors import Level
@@ -40,7 +40,7 @@ def verified(until: float) -> Verified:
 def test_an_operation_that_is_not_terminal_makes_the_replica_degraded(status: str) -> None:
     running = BulkFacts(THEIRS.arn, status, token="theirs")
     (found,) = judge_operations(ROW, lambda since: [running], None)
-    assert (found.detector, found.level) == (BULK, Level.LOSS)
+    assert (found.detector, found.level) == (BULK_OPERATION_ON_TARGET, Level.LOSS)
     assert THEIRS.arn in found.detail
     assert state_now(State.REPLICATING, [found]) is State.DEGRADED
 

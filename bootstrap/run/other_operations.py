@@ -1,8 +1,8 @@
-"""The condition that no bulk operation writes to the target table."""
+"""The check that no bulk operation writes to the target table."""
 
 from __future__ import annotations
 
-from bootstrap.core.bulk_facts import NEWER_CLI, BulkFacts
+from bootstrap.core.bulk_facts import NEWER_CLI
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.outcome import Pending
 from bootstrap.core.ports import BulkLoads
@@ -15,17 +15,15 @@ def wait_for_others(context: StepContext) -> Pending | None:
 
     A bulk put has no condition and outlives its caller: beside the consumer it would replace newer
     items by the snapshot's, and nothing would show it. So the list is read each time, and an
-    account that does not give it is an error, never a "none". A stack without bulk loads has no
-    right to read it; its tables are made by imports, which end before their tables can be written.
+    account that does not give it is an error, never a "none". Only where the table has `load: bulk`
+    may the roles read it: an import ends before its table can be written.
     """
     if context.loads is None:
         return None
     running = context.loads.on_table(context.target_arn)
-    return wait_for(context, running[0]) if running else None
-
-
-def wait_for(context: StepContext, operation: BulkFacts) -> Pending:
-    """Return the wait for the end of an operation that is not this step's own."""
+    if not running:
+        return None
+    operation = running[0]
     return Pending(
         f"bulk operation {operation.operation_id} on table {context.table.target_table} to end",
         context.timing.poll(20),
@@ -34,7 +32,9 @@ def wait_for(context: StepContext, operation: BulkFacts) -> Pending:
     )
 
 
-def refuse_running(loads: BulkLoads | None, table: str, table_arn: str, command: str) -> None:
+def refuse_running_operations(
+    loads: BulkLoads | None, table: str, table_arn: str, command: str
+) -> None:
     """Check that no bulk operation writes to the target `table`. `command`: as typed.
 
     Raises:
