@@ -23,6 +23,7 @@ from infra.kept_blocks import find_lost_blocks
 from infra.kept_keys import find_other_keys
 from infra.kept_loads import find_other_loads
 from infra.kept_streams import find_other_streams
+from infra.key_changes import warn_of_new_keys
 from infra.moved_roles import find_moved_roles
 from infra.network import warn_of_two_regions
 from infra.package import Archive, PackageError
@@ -179,6 +180,7 @@ def look_up(config: StackConfig, accounts: Accounts, before: Mapping[str, Any]) 
             *find_lost_blocks(config, before),
         ]
     )
+    warn_of_new_keys(config, before)
     return Found(before, runs, held)
 
 
