@@ -16,6 +16,7 @@ from bootstrap.plan.indexes import index_differences
 from replicator.aws_commands import table_option
 
 OWNED_KEY = "DynamoDB's own key"
+KEY_RIGHTS = "kms:Decrypt, kms:DescribeKey and kms:GenerateDataKey, through DynamoDB"
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,12 @@ def _key(
     elif target.encryption is None:
         text = f"{OWNED_KEY}: no right is needed"
     elif table.target_key_arn:
-        rights = "kms:Decrypt, kms:DescribeKey and kms:GenerateDataKey, through DynamoDB"
-        text = f"{table.target_key_arn}: each role needs {rights}"
+        text = f"{table.target_key_arn}: each role needs {KEY_RIGHTS}"
+        if target.key_arn not in (None, table.target_key_arn):
+            text = (
+                f"{target.key_arn}, which the table has; the stack names {table.target_key_arn}. "
+                f"Each role needs {KEY_RIGHTS}, of the table's key, unless AWS manages it"
+            )
     else:
         text = (
             f"{target.key_arn}, which AWS manages: roles of this account need no right of it, and "

@@ -13,6 +13,7 @@ from bootstrap.core.errors import Side, UsageError
 from bootstrap.core.facts import ScaledCapacity, TtlStatus
 from bootstrap.cutover.context import SwitchOptions
 from bootstrap.cutover.plan.actions import SwitchPart
+from bootstrap.cutover.plan.application import application_needs
 from bootstrap.cutover.plan.dry_run import SwitchPlan, plan_switch
 from bootstrap.cutover.plan.json_members import as_json
 from bootstrap.cutover.plan.page import page
@@ -25,6 +26,7 @@ from tests.support.bootstrap.fake_aws import (
     STREAM_ARN,
     TARGET_ARN,
     FakeAws,
+    outputs,
     switch_outputs,
 )
 from tests.support.bootstrap.killed_process import Process, journal_verified, replicated
@@ -276,6 +278,18 @@ def test_only_what_differs_is_to_be_changed(replica: FakeAws) -> None:
 
     assert set(found) == {"account", "table", "arn", "principals", "key", "autoscaling"}
     assert found["arn"].target == TARGET_ARN
+
+
+def test_the_application_needs_the_key_that_the_target_has_and_not_the_one_that_is_wanted() -> None:
+    stack, world = outputs(), FakeAws()
+    wanted, kept = (f"arn:aws:kms:eu-west-1:222222222222:key/{each}" for each in ("wanted", "kept"))
+    table = dataclasses.replace(stack.tables[0], target_key_arn=wanted)
+    for has, begins in ((wanted, f"{wanted}: each role needs"), (kept, f"{kept}, which the table")):
+        target = dataclasses.replace(world.source, encryption="KMS", key_arn=has)
+        found = application_needs(stack, table, world.source, target, None, ())
+        (need,) = [each for each in found if each.name == "key"]
+        assert need.target.startswith(begins)
+        assert wanted in need.target
 
 
 def test_indexes_that_the_target_lacks_are_named_and_do_not_stop_a_switch(
