@@ -10,6 +10,7 @@ import pulumi
 
 from infra import preflight
 from infra.accounts import connect
+from infra.kept_keys import with_earlier_target_keys
 from infra.monitoring.notifications import Notifications, TableAlarms, declare_dashboard
 from infra.monitoring.other_bulk_puts import OtherBulkPuts
 from infra.monitoring.role_use import RoleUse
@@ -29,6 +30,7 @@ before = preflight.last_outputs()
 preflight.refuse_other_places(settings, before)
 accounts = connect(settings)
 found = preflight.look_up(settings, accounts, before)
+settings = with_earlier_target_keys(settings, before)
 
 operators = Operators("replication", settings, accounts)
 exporter, importer = operators.exporter.arn, operators.importer.arn

@@ -42,10 +42,8 @@ def of_consumer(
     """Return what the consumer may do with keys. `stream_keys`: the given ones of its stream."""
     here, there = settings.source.region, settings.target.region
     of_target = _arn(keys.target)
-    tables = [
-        *of_target,
-        *([table.target_key] if table.target_key not in (None, *of_target) else []),
-    ]
+    own = [table.target_key, *table.earlier_target_keys]
+    tables = [*of_target, *(key for key in dict.fromkeys(own) if key not in (None, *of_target))]
     return [
         *allow_keys("DecryptStream", DECRYPT, stream_keys),
         *allow_keys("TablesKeys", TABLE_KEY_ACTIONS, tables, through("dynamodb", there)),

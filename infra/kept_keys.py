@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from infra.held_resources import (
@@ -74,6 +75,31 @@ def earlier_keys(table: TableConfig, before: Mapping[str, Any]) -> list[str]:
     last = last_table(table, before)
     known = [*(last.get("earlierStreamKeyArns") or ()), last.get("streamKeyArn")]
     return [key for key in dict.fromkeys(known) if key and key != table.stream_key]
+
+
+def with_earlier_target_keys(config: StackConfig, before: Mapping[str, Any]) -> StackConfig:
+    """Return the configuration with the keys that each target may still be encrypted with.
+
+    The load makes a table with its key, and another key in the stack file does not change it.
+    """
+    return replace(
+        config,
+        tables=tuple(
+            replace(table, earlier_target_keys=_earlier_target_keys(table, config, before))
+            for table in config.tables
+        ),
+    )
+
+
+def _earlier_target_keys(
+    table: TableConfig, config: StackConfig, before: Mapping[str, Any]
+) -> tuple[str, ...]:
+    last = last_table(table, before)
+    known = [*(last.get("earlierTargetKeyArns") or ()), last.get("targetKeyArn")]
+    of_place = last_place_keys(before).get("target")
+    under_made_key = table.target_key is None and not table.load.adopt
+    current = of_place if under_made_key and config.keys.makes("target") else table.target_key
+    return tuple(key for key in dict.fromkeys(known) if key and key != current)
 
 
 def last_place_keys(before: Mapping[str, Any]) -> Mapping[str, str]:

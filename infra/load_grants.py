@@ -131,10 +131,17 @@ def keys(scope: OperatorScope, shared: SharedArns, arns: Sequence[TableArns]) ->
     adopted = [each.target_key for each in arns if each.table.load.adopt]
     selected = {key for key in made if key} - of_place
     used = {key for key in adopted if key} - selected - of_place
+    earlier = {key for each in arns for key in each.table.earlier_target_keys}
     by_dynamodb = through("dynamodb", scope.target.region)
     return [
         *allow_keys("TargetTableKeys", SELECTED_KEY_ACTIONS, sorted(selected), by_dynamodb),
         *allow_keys("AdoptedTableKeys", TABLE_KEY_ACTIONS, sorted(used), by_dynamodb),
+        *allow_keys(
+            "EarlierTableKeys",
+            TABLE_KEY_ACTIONS,
+            sorted(earlier - selected - used - of_place),
+            by_dynamodb,
+        ),
     ]
 
 

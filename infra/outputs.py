@@ -12,8 +12,10 @@ from infra.key_services import key_services, places_with_made_keys
 from infra.load_config import LoadConfig
 from infra.operators import Operators
 from infra.place_keys import PlaceKeys
+from infra.secrets_in_state import holds_secret
 from infra.snapshot import SnapshotBucket
 from infra.stack_config import StackConfig
+from infra.table_config import TableConfig
 from infra.table_stack import TableStack
 
 
@@ -53,6 +55,7 @@ def outputs(
             {
                 **stack.consumer.outputs,
                 **({"targetKeyArn": stack.target_key} if stack.target_key else {}),
+                **_earlier_keys(stack.table),
                 "watchdogLogGroup": stack.watchdog.log_group,
                 "watchdogRoleArn": stack.watchdog.role_arn,
                 "observerRoleArn": stack.watchdog.observer_arn,
@@ -81,6 +84,14 @@ def outputs(
         found["keys"] = keys.outputs
         found["keyServices"] = {place: key_services(place, settings) for place in keys.outputs}
     return found
+
+
+def _earlier_keys(table: TableConfig) -> dict[str, Any]:
+    """Return the keys that the target may still have, for the next `up`."""
+    keys = list(table.earlier_target_keys)
+    # The configuration does not have them any more, and so cannot say that they are secret.
+    kept = pulumi.Output.secret(keys) if holds_secret("tables") else keys
+    return {"earlierTargetKeyArns": kept} if keys else {}
 
 
 def _load(load: LoadConfig) -> dict[str, Any]:

@@ -88,7 +88,13 @@ class MadeKey(pulumi.ComponentResource):
         side = "source" if place == "source" else "target"
         region = settings.region_of(place)
         opts = pulumi.ResourceOptions(
-            parent=self, provider=accounts.of(side), protect=settings.protect
+            parent=self,
+            provider=accounts.of(side),
+            # The source's may change: only its topic, which keeps nothing, is under it.
+            protect=settings.protect and place != "source",
+            # Target tables outlive the stack, and are lost with the key that encrypts them. What
+            # is under way to the source's topic is still read with its key.
+            retain_on_delete=place != "consumer",
         )
         self.key = aws.kms.Key(
             f"{name}-key",
@@ -97,10 +103,7 @@ class MadeKey(pulumi.ComponentResource):
             enable_key_rotation=True,
             deletion_window_in_days=30,
             policy=document(*made_key_policy(place, settings, exporter=exporter)),
-            # Target tables outlive the stack, and are lost with the key that encrypts them.
-            opts=pulumi.ResourceOptions.merge(
-                opts, pulumi.ResourceOptions(retain_on_delete=place == "target")
-            ),
+            opts=opts,
         )
         aws.kms.Alias(
             f"{name}-alias",

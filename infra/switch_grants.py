@@ -55,7 +55,8 @@ def target(
 ) -> list[Statement]:
     """Return what the switch role of the target account may do with these tables."""
     tables = [scope.target.table_arn(each.table.target) for each in arns]
-    keys = sorted({each.target_key for each in arns if each.target_key})
+    earlier = {key for each in arns for key in each.table.earlier_target_keys}
+    keys = sorted({each.target_key for each in arns if each.target_key} | earlier)
     by_dynamodb = through("dynamodb", scope.target.region)
     return [
         allow("TargetTables", [*POLICY_ACTIONS, *CANARY_ACTIONS], tables),

@@ -83,6 +83,10 @@ class TableConfig:
     `keys.target`; without one a key of AWS's, of the same kind as the source's. The load makes the
     table with it. With `adopt`: the key that the table has; none of the stack's.
     """
+    earlier_target_keys: tuple[str, ...] = ()
+    """Not of the stack file: the other keys that the target has had by the outputs of the stack.
+    A table that exists keeps its key until its owner changes it, and is used with it.
+    """
     stream_key: str | None = None
     """ARN of the customer-managed key that encrypts the stream, of the source account and Region.
     None: the stack's `keys.source`, or one that the stack makes. Once a stream has a given key, it

@@ -209,6 +209,33 @@ def test_roles_may_use_a_key_before_anything_is_encrypted_with_it(
     assert "replicate-orders-consumer-keys" in stack.one("RolePolicy", "consumer-grants").depends_on
 
 
+@pytest.mark.promise("C8")
+@pytest.mark.parametrize("keys", [GIVEN, CREATED, {}], ids=["given", "made", "none"])
+def test_a_target_is_used_with_the_key_that_it_had_after_another_is_set(
+    keys: Mapping[str, str], tmp_path: Path
+) -> None:
+    own, first = f"{TARGETS}-own", f"{TARGETS}-first"
+    entry = {**LIVING["tables"][0], "targetKeyArn": own, "earlierTargetKeyArns": [first]}
+    before = {"tables": [entry]}
+    stack = up(tmp_path, keys, before, switch=True)
+    by_dynamodb = f"dynamodb.{THERE}.amazonaws.com"
+    for role in ("orders-consumer", "replication-importer", "replication-switch-target"):
+        for key in (own, first):
+            assert uses(stack, role, key) == {("kms:Decrypt", by_dynamodb)}, (role, key)
+    assert stack.outputs["tables"][0]["earlierTargetKeyArns"] == [first, own]
+    table = {**CONFIG["tables"][0], "targetKeyArn": own}
+    again = up(tmp_path, keys, before, tables=[table])
+    assert again.outputs["tables"][0]["earlierTargetKeyArns"] == [first]
+
+
+def test_the_key_that_the_stack_made_is_no_earlier_one_of_a_target(tmp_path: Path) -> None:
+    entry = {**LIVING["tables"][0], "targetKeyArn": MADE}
+    before = {"tables": [entry], "keys": {"target": MADE}}
+    held = {URN.format("replication-target-key"): {"outputs": {"arn": MADE}}}
+    stack = up(tmp_path, {"target": "create"}, before, held)
+    assert "earlierTargetKeyArns" not in stack.outputs["tables"][0]
+
+
 def made_keys(stack: Deployment) -> dict[str, list[dict[str, Any]]]:
     """The statements of the keys that the stack makes for places, by place."""
     return {
@@ -219,15 +246,16 @@ def made_keys(stack: Deployment) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.promise("C8")
-def test_a_made_key_is_protected_rotated_named_and_allows_each_service_its_own(
+def test_a_made_key_is_kept_rotated_named_and_allows_each_service_its_own(
     tmp_path: Path,
 ) -> None:
     stack = up(tmp_path, CREATED, switch=True)
     for place, names in IN_PLACE.items():
         key = stack.one("Key", f"replication-{place}-key")
-        assert (key.protect, key.inputs["enableKeyRotation"]) == (True, True)
-        # The target tables outlive the stack.
-        assert key.retain_on_delete is (place == "target")
+        assert key.inputs["enableKeyRotation"] is True
+        # The source's may change; the target tables outlive the stack.
+        assert key.protect is (place != "source")
+        assert key.retain_on_delete is (place != "consumer")
         assert stack.region(key) == (THERE if place == "target" else HERE)
         assert key.side == ("source" if place == "source" else "target")
         alias = stack.one("Alias", f"replication-{place}-alias")

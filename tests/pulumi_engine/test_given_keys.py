@@ -10,6 +10,7 @@ from tests.pulumi_engine.engine import OPEN_COROUTINES, Engine, RefusedError
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_COROUTINES)]
 
 ORDERS = {"source": "orders", "target": "orders-replica"}
+CUSTOMERS = {"source": "customers", "target": "customers-replica"}
 ENCRYPTED = {
     "BucketServerSideEncryptionConfiguration replicate-orders-on-failure-encryption",
     "BucketServerSideEncryptionConfiguration replicate-orders-quarantine-encryption",
@@ -34,7 +35,7 @@ RIGHTS = {
 
 
 @pytest.mark.promise("C3")
-def test_keys_of_places_are_set_in_place_after_the_rights_to_them_and_are_not_let_go(
+def test_keys_of_places_are_set_in_place_with_the_rights_to_them_and_are_not_let_go(
     engine: Engine,
 ) -> None:
     stack, cloud = engine.stack("given-keys"), engine.cloud
@@ -74,3 +75,18 @@ def test_keys_of_places_are_set_in_place_after_the_rights_to_them_and_are_not_le
         RefusedError, match=r"(?s)A key that encrypts.*streamKeyArn.*keys\.consumer.*keys\.target"
     ):
         stack.preview()
+
+
+def test_the_key_that_was_made_for_the_sources_topic_leaves_the_stack_and_stays_in_aws(
+    engine: Engine,
+) -> None:
+    stack = engine.stack("source-key")
+    stack.configure({**engine.config(CUSTOMERS), "keys": {"source": "create"}})
+    stack.up()
+    made = stack.outputs()["keys"]["source"]
+    stack.configure(engine.config(CUSTOMERS))
+    changed = stack.up().by_operation
+    assert "Topic replication-alarms-source" in changed["update"]
+    assert stack.outputs().get("keys") is None
+    kms = engine.cloud.client("kms", SOURCE)
+    assert kms.describe_key(KeyId=made)["KeyMetadata"]["KeyState"] == "Enabled"
