@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from infra.key_services import FUNCTIONS, function_arns, service_statements, started_by
 from infra.partitions import endpoint
 from infra.policies import ALIAS_ADMINISTRATION, KEY_ADMINISTRATION, Text
-from infra.shared_actions import OBJECT_KEY_ACTIONS, SELECTED_KEY_ACTIONS
+from infra.shared_actions import (
+    ENVIRONMENT_KEY_ACTIONS,
+    OBJECT_KEY_ACTIONS,
+    SELECTED_KEY_ACTIONS,
+)
 from infra.stack_config import StackConfig
 from infra.statements import Statement, allow
-
-ENVIRONMENT_KEY_ACTIONS = ("kms:CreateGrant", "kms:Decrypt", "kms:Encrypt")
-"""Of the caller who sets and reads a function's environment (AWS Lambda Developer Guide,
-configuration-envvars-encryption)."""
 
 
 def made_key_policy(place: str, settings: StackConfig, *, exporter: Text) -> list[Statement]:

@@ -28,5 +28,10 @@ SELECTED_KEY_ACTIONS = (
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 )
+# All that selecting takes, with the look at the key.
+SELECT_KEY_ACTIONS = (*SELECTED_KEY_ACTIONS, "kms:DescribeKey")
+# Of the caller who sets and reads a function's environment (AWS Lambda Developer Guide,
+# configuration-envvars-encryption).
+ENVIRONMENT_KEY_ACTIONS = ("kms:CreateGrant", "kms:Decrypt", "kms:Encrypt")
 # `plan` says before the export is paid for whether a key will refuse it.
 KEY_LOOK_ACTIONS = ("kms:DescribeKey", "kms:GetKeyPolicy")

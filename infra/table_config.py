@@ -23,6 +23,9 @@ NOT_BUILT = (
 )
 """What is allowed for `reverse`, of the stack or of a table, and the fix. The key is kept free."""
 
+PREFIX = "replicate"
+"""The first word in the names of everything that belongs to a table."""
+
 
 @dataclass(frozen=True)
 class TableConfig:
@@ -134,7 +137,7 @@ class TableConfig:
     @property
     def prefix(self) -> str:
         """The beginning of the names of this table's resources."""
-        return f"replicate-{self.slug}"
+        return f"{PREFIX}-{self.slug}"
 
 
 def read_tables(top: ConfigReader) -> tuple[TableConfig, ...]:

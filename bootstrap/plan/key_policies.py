@@ -19,6 +19,7 @@ from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.key_inspection import NO_SUCH_KEY, KeyInspection, is_unread
 from bootstrap.plan.replication import Replication
 from infra.key_services import LOG_KEY_ACTIONS, TOPIC_KEY_ACTIONS
+from infra.shared_actions import SELECT_KEY_ACTIONS
 
 DESCRIBE = "kms:DescribeKey"
 EXPORT_READS = ("kms:Decrypt", "kms:DescribeKey")
@@ -26,7 +27,7 @@ EXPORT_READS = ("kms:Decrypt", "kms:DescribeKey")
 BUCKET_USES = ("kms:Decrypt", "kms:GenerateDataKey")
 """Of a bucket's key, by who reads and writes it (S3 User Guide, UsingKMSEncryption); of a table's,
 Decrypt alone (KMS Developer Guide, services-dynamodb)."""
-TABLE_USES = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
+TABLE_USES = SELECT_KEY_ACTIONS
 """Of the target's key, by who makes the table: an import's caller, or CreateTable's (KMS Developer
 Guide, services-dynamodb)."""
 ADOPTED_USES = ("kms:Decrypt", "kms:DescribeKey")
