@@ -16,7 +16,7 @@ def advance(context: StepContext) -> Outcome:
     if not is_bulk(context):
         return import_.advance(context)
     imported = context.journal.get(Imported)
-    if imported is not None and imported.token:
+    if imported is not None and imported.token and not imported.done:
         arns = (*imported.failed_arns, *([imported.arn] if imported.arn else ()))
         context.journal.put(
             Imported(attempt=imported.attempt + 1, failed_arns=arns),
