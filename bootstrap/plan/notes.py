@@ -93,8 +93,11 @@ def _other_writers(replication: Replication) -> Iterator[str]:
             f", so `run` leaves it alone. {TWO_UPS}"
         )
         return
+    since = "From the import on, the"
+    if replication.load.is_bulk:
+        since = "From before the bulk load on, which waits ten minutes for it to spread, the"
     yield (
-        f"From the load on, the resource policy of {replication.target_table} denies item writes "
+        f"{since} resource policy of {replication.target_table} denies item writes "
         "to all but the consumer and the importer, administrators included, until a switch or a "
         "promotion. Statements of your own in it stay as they are. A test that writes to the "
         "replica fails."

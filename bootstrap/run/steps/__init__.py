@@ -20,8 +20,10 @@ from bootstrap.run.steps import (
 # - snapshot before load: there is nothing else to load;
 # - load before enable: an import makes its table, and a bulk put replaces whatever a consumer had
 #   applied;
-# - target_deny after load, which makes the table, and before enable: a writer that reaches the
-#   replica between the two would be taken for the snapshot's, and a policy needs minutes to spread;
+# - target_deny after load, since an import makes the table, and before enable: a writer that
+#   reaches the replica between the two would be taken for the snapshot's, and a policy needs
+#   minutes to spread. The table of a bulk load takes writes before it is loaded: there, load itself
+#   leads to the Deny, before the look for an adopted table's items and before the first operation;
 # - settings before enable: the floor decides on the first change that the consumer meets, and
 #   deletion protection guards against the first human error;
 # - catch_up after enable: it turns a copy into a replica;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.facts import TableFacts
-from bootstrap.core.outcome import Pending
+from bootstrap.core.outcome import Outcome, Pending
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.plan.adoption_conditions import (
     ACCEPT,
@@ -18,11 +18,12 @@ from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.replication import of_outputs
 from bootstrap.run import other_operations
 from bootstrap.run.step_context import StepContext
+from bootstrap.run.steps import target_deny
 from replicator.aws_commands import table_option
 
 
-def examine(context: StepContext) -> TableFacts | Pending:
-    """Describe the table that is to be adopted, or wait for a change that it is in.
+def examine(context: StepContext) -> TableFacts | Outcome:
+    """Describe the table that is to be adopted, or lead to one that may be, one act at a time.
 
     Raises:
         BlockedError: for a table that a load may not fill.
@@ -39,6 +40,10 @@ def examine(context: StepContext) -> TableFacts | Pending:
         # AWS refuses a bulk put meanwhile.
         return Pending(f"the indexes of table {name} to become ACTIVE", context.timing.poll(20))
     refuse_changes(context, facts)
+    # Before the look into the table: what another writer puts in later counts as the source's.
+    kept = target_deny.keep_others_off(context)
+    if kept is not None:
+        return kept
     # Before the look into the table: what such an operation puts in would come after it.
     wait = other_operations.wait_for_others(context)
     if wait is not None:

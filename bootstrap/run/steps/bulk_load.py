@@ -13,7 +13,7 @@ from bootstrap.core.bulk_facts import MOST_OBJECTS, BulkFacts, BulkRequest
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.export_search import CLOCK_SKEW, token_is_valid
 from bootstrap.core.facts import Measure
-from bootstrap.core.outcome import Acted, Outcome, Pending
+from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.ports import BulkLoads
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.load_records import BulkLoad, LoadTarget
@@ -29,6 +29,7 @@ from bootstrap.run.steps import (
     load_parts,
     load_refusal,
     load_table,
+    target_deny,
 )
 from infra.load_names import OUTPUT_FOLDER
 
@@ -51,6 +52,9 @@ def advance(context: StepContext) -> Outcome:
         return _complete(context, load, made)
     if not load.token:
         return load_table.make_ready(context, facts) or _intend(context, load, made)
+    kept = target_deny.advance(context)  # another program may take it out of the policy
+    if not isinstance(kept, Done):
+        return kept
     if not load.arn:
         return _begin(context, loads, load)
     return _follow(context, loads, load)

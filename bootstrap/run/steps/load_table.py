@@ -7,14 +7,15 @@ import json
 
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.facts import TableFacts
-from bootstrap.core.outcome import Acted, Outcome, Pending
+from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.core.table_tags import LOAD_TAG
 from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import Exported, Wanted
+from bootstrap.journal.switch_records import TargetDeny
 from bootstrap.plan.table_parameters import table_parameters
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import adoption, early_consumer, warm_throughput
+from bootstrap.run.steps import adoption, early_consumer, target_deny, warm_throughput
 from replicator.aws_commands import table_option
 
 
@@ -62,11 +63,14 @@ def make_ready(context: StepContext, facts: TableFacts) -> Outcome | None:
         return Pending("the target table to become ACTIVE", context.timing.poll(5))
     if warm_throughput.indexes_change(facts):
         return Pending("the target's indexes to become ACTIVE", context.timing.poll(5))
+    kept = target_deny.advance(context)
+    if not isinstance(kept, Done):
+        return kept
     if warm_throughput.warm(context, (facts, None), wanted) or warm_throughput.warm_indexes(
         context, facts, wanted
     ):
         return Acted()
-    return None
+    return target_deny.keep_others_off(context)
 
 
 def find_created(context: StepContext, made: LoadTarget) -> TableFacts | Pending | None:
@@ -145,7 +149,7 @@ def _adopt(context: StepContext) -> Outcome:
     assert exported is not None
     early_consumer.refuse(context, exported.export_time)
     found = adoption.examine(context)
-    if isinstance(found, Pending):
+    if not isinstance(found, TableFacts):
         return found
     # The id with the proof of emptiness: what is in the table later is this run's, or a stranger's
     # whom nothing could have told from it.
@@ -162,6 +166,9 @@ def _make_anew(context: StepContext, made: LoadTarget) -> Outcome:
     facts = context.target.table(name)
     if facts is None:
         load = journal.get(BulkLoad) or BulkLoad()
+        if journal.get(TargetDeny) is not None:
+            journal.forget(TargetDeny, "the Deny on the target's other writers is gone with it")
+            return Acted()
         journal.put_all(
             (
                 LoadTarget(attempt=made.attempt + 1),

@@ -76,6 +76,26 @@ def advance(context: StepContext) -> Outcome:
 STEP = Step("target-deny", State.CONFIGURING, advance)
 
 
+def keep_others_off(context: StepContext) -> Outcome | None:
+    """Lead to a Deny that every caller meets, before a bulk load. None: it stands, or none is to.
+
+    The table exists and takes writes for as long as the load runs, and nothing tells another
+    writer's items from the snapshot's.
+    """
+    outcome = advance(context)
+    if not isinstance(outcome, Done):
+        return outcome
+    noted = context.journal.get(TargetDeny)
+    ours = context.target_policies is not None and not context.table.stack_owns_target_deny
+    if not ours or noted is None:
+        return None
+    if context.journal.now() - noted.at < context.timing.policy_spread:
+        return Pending(
+            "the Deny on the target's other writers to reach every caller", context.timing.poll(20)
+        )
+    return None
+
+
 def stands(deny: WriteDeny, document: str | None) -> bool:
     """Tell whether a policy holds this Deny, and no other of this project's.
 

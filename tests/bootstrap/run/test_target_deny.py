@@ -35,6 +35,7 @@ from tests.support.bootstrap.fake_aws import (
 from tests.support.bootstrap.kill_points import check, finish, kill_at, quick
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.pauses import PAUSE, RESUME
+from tests.support.bootstrap.plans import ADOPT, adoptable
 from tests.support.bootstrap.switch_faults import SuspendedClock
 from tests.support.bootstrap.switch_harness import holding, switch_context
 from tests.support.fakes.errors import Killed, client_error
@@ -659,3 +660,51 @@ def abandoned(world: FakeAws) -> bool:
     with world.unwatched():
         row, _ = Process(world, pid=94).store.read("orders")
     return row is not None and row.state is State.ABANDONED
+
+
+@pytest.mark.parametrize("adopts", [False, True])
+def test_a_bulk_load_begins_only_once_other_writers_are_kept_off_for_as_long_as_a_policy_spreads(
+    adopts: bool,
+) -> None:
+    world = FakeAws()
+    if adopts:
+        adoptable()(world)
+    chosen = switch_outputs(**(ADOPT if adopts else {"load": "bulk"}))
+    process = Process(world, 1, chosen=chosen)
+    process.go()
+    (put,) = world.times("PutResourcePolicy")
+    deny = process.run.journal.get(TargetDeny)
+    assert deny is not None and deny.at >= put
+    spread = process.run.context.timing.policy_spread
+    assert min(world.times("start_bulk")) >= put + spread
+    if adopts:
+        assert max(world.times("scan_target")) >= put + spread
+
+
+def test_a_deny_that_another_program_takes_out_during_the_load_is_put_again() -> None:
+    world = FakeAws()
+    done: list[str] = []
+
+    def watch(number: int, name: str, after: bool) -> None:
+        if name == "start_bulk" and after and not done:
+            done.append(name)
+            world.policies.set(TARGET_ARN, None)
+
+    world.on_call = watch
+    Process(world, 1, chosen=switch_outputs(load="bulk")).go()
+    first, second = world.times("PutResourcePolicy")
+    (operation,) = world.bulk.operations
+    assert first < min(world.times("start_bulk")) < second < world.bulk.end(operation)
+
+
+def test_a_table_of_a_failed_load_that_is_made_anew_gets_the_deny_of_its_own() -> None:
+    world = FakeAws()
+    world.bulk.refused_items["0001"] = 2
+    chosen = switch_outputs(load="bulk")
+    with pytest.raises(AccountError):
+        Process(world, 1, chosen=chosen).go()
+    again = RunOptions(discard_failed_load=True)
+    Process(world, 2, chosen=chosen, options=again).go()
+    assert world.order("create_table", "PutResourcePolicy", "start_bulk") == [
+        *("create_table", "PutResourcePolicy", "start_bulk") * 2
+    ]
