@@ -106,6 +106,9 @@ class Measure:
     since: float | None = None
     """The beginning, by AWS's clock."""
     unit: str = "items"
+    before_items: int = 0
+    """Of `items`, those that were done before `since`: they say nothing of the pace."""
+    before_bytes: int = 0
 
 
 Json = Mapping[str, Any]

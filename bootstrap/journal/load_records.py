@@ -73,8 +73,12 @@ class BulkLoad:
     """The lease under which the failure was reported; a later run makes another attempt."""
     failures: int = 0
     """Failures of this load: a further attempt after several is the operator's decision."""
-    accepted: bool = False
-    """True: the operator accepted that a part lacks items."""
+    accepted: int = 0
+    """Items that the parts before this one lack, and that the operator accepted as missing."""
+    begun_at: float = 0
+    """When `arn` was recorded."""
+    former: tuple[str, ...] = ()
+    """Tokens of intentions that were given up. Their operations may run all the same."""
 
     @property
     def parts_done(self) -> bool:
@@ -90,5 +94,7 @@ class BulkLoad:
             size_bytes=self.size_bytes + facts.processed_bytes,
             of_items=exported_items,
             of_bytes=facts.total_bytes if len(self.prefixes) == 1 else None,
-            since=self.started or facts.started,
+            since=facts.started,
+            before_items=self.items,
+            before_bytes=self.size_bytes,
         )

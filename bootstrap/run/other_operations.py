@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootstrap.core.bulk_facts import NEWER_CLI
+from bootstrap.core.bulk_facts import NEWER_CLI, BulkFacts
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.outcome import Pending
 from bootstrap.core.ports import BulkLoads
@@ -21,9 +21,11 @@ def wait_for_others(context: StepContext) -> Pending | None:
     if context.loads is None:
         return None
     running = context.loads.on_table(context.target_arn)
-    if not running:
-        return None
-    operation = running[0]
+    return wait_for(context, running[0]) if running else None
+
+
+def wait_for(context: StepContext, operation: BulkFacts) -> Pending:
+    """Return the wait for the end of an operation that is not the caller's own."""
     return Pending(
         f"bulk operation {operation.operation_id} on table {context.table.target_table} to end",
         context.timing.poll(20),

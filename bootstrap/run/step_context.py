@@ -61,6 +61,10 @@ class RunMemory:
     """When the target's policy was first read without the Deny that the journal has."""
     deny_puts: int = 0
     """How often this process has put it."""
+    load_intended: str = ""
+    """The token of the bulk put that this process has intended and not yet asked for."""
+    load_refused_at: float | None = None
+    """When a repeated start of a bulk put was refused, whose first answer may have been lost."""
     moment: float | None = None
     handed_over: bool = False
     probe: str = ""

@@ -12,11 +12,20 @@ LEAST_SECONDS = 60.0
 
 def share(measure: Measure | None) -> float | None:
     """Return the share done, from 0 to 1; None where the total is unknown."""
+    shares = _shares(measure)
+    return None if shares is None else shares[0]
+
+
+def _shares(measure: Measure | None) -> tuple[float, float] | None:
+    """Return the share done, and the share that was done before the pace is measured."""
     if measure is None:
         return None
-    for done, whole in ((measure.items, measure.of_items), (measure.size_bytes, measure.of_bytes)):
+    for done, before, whole in (
+        (measure.items, measure.before_items, measure.of_items),
+        (measure.size_bytes, measure.before_bytes, measure.of_bytes),
+    ):
         if done is not None and whole:
-            return min(1.0, done / whole)
+            return min(1.0, done / whole), min(1.0, before / whole)
     return None
 
 
@@ -34,10 +43,11 @@ def remaining(measure: Measure | None, at: float) -> float | None:
 
     None below the limits, and for probes, which all come through at once.
     """
-    part = share(measure)
-    if measure is None or part is None or measure.since is None or measure.unit != "items":
+    shares = _shares(measure)
+    if measure is None or shares is None or measure.since is None or measure.unit != "items":
         return None
+    part, before = shares
     elapsed = at - measure.since
-    if part < LEAST_SHARE or part >= 1 or elapsed < LEAST_SECONDS:
+    if part - before < LEAST_SHARE or part >= 1 or elapsed < LEAST_SECONDS:
         return None
-    return elapsed * (1 - part) / part
+    return elapsed * (1 - part) / (part - before)

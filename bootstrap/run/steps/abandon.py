@@ -13,6 +13,7 @@ from bootstrap.core.errors import BlockedError, LeaseLostError
 from bootstrap.core.facts import ImportFacts, TableFacts
 from bootstrap.core.journal_rows import StepRecord
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
+from bootstrap.core.ports import BulkLoads
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.core.write_deny import PolicyError
@@ -26,6 +27,7 @@ from bootstrap.journal.records import (
     RecoveryRecord,
 )
 from bootstrap.journal.switch_records import TargetDeny
+from bootstrap.run import other_operations
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import bulk_load, import_, load_table, snapshot, target_deny
@@ -228,19 +230,21 @@ def _cancel_load(context: StepContext, noted: Abandoning) -> Outcome | None:
             wanted = dataclasses.replace(noted, target_table_id=found.table_id)
             journal.put(wanted, f"the load made table {found.table_id}")
             return Acted()
-    load = journal.get(BulkLoad)
-    if load is None or not load.token:
+    load = journal.get(BulkLoad) or BulkLoad()
+    if not load.token and not load.former and context.loads is None:
         return None
     loads = bulk_load.operations(context)
-    if load.arn:
-        facts = loads.describe(load.arn)
-    else:
+    facts = loads.describe(load.arn) if load.arn else None
+    if load.arn and facts is None and bulk_load.may_be_unknown(context, load):
+        return Pending("the bulk load to be described", context.timing.poll(5))
+    if load.token and not load.arn:
         facts = bulk_load.find_started(loads, load)
-        if facts is None and journal.now() - load.intended_at <= context.timing.listing:
-            # It may have begun, and not be listed yet: a bulk put that no record has.
-            return Pending("the bulk load to be listed", context.timing.poll(5))
+    unlisted = (load.token and not load.arn and facts is None) or load.former
+    if unlisted and journal.now() - load.intended_at <= context.timing.listing:
+        # It may have begun, and not be listed yet: a bulk put that no record has.
+        return Pending("the bulk load to be listed", context.timing.poll(5))
     if facts is None or facts.terminal:
-        return None
+        return _end_others(context, loads, made.table_id or noted.target_table_id)
     if facts.status == "IN_PROGRESS":
         loads.cancel(facts.arn)
     return Pending(
@@ -249,6 +253,23 @@ def _cancel_load(context: StepContext, noted: Abandoning) -> Outcome | None:
         bulk_load.progress(context, load, facts),
         outlasts=True,
     )
+
+
+def _end_others(context: StepContext, loads: BulkLoads, table_id: str) -> Outcome | None:
+    """Wait for every other operation on the table. Those that this run may have begun, by a call
+    that it has given up, are cancelled.
+    """
+    for facts in loads.on_table(context.target_arn):
+        if facts.terminal or facts.table_id not in ("", table_id):
+            continue
+        if not facts.token.startswith(context.journal.run_id):
+            return other_operations.wait_for(context, facts)
+        if facts.status == "IN_PROGRESS":
+            loads.cancel(facts.arn)
+        return Pending(
+            "the bulk load to be cancelled", context.timing.poll(5), facts.measure, outlasts=True
+        )
+    return None
 
 
 def _import(context: StepContext, imported: Imported) -> ImportFacts | None:

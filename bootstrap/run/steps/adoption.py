@@ -53,6 +53,17 @@ def examine(context: StepContext) -> TableFacts | Outcome:
     return facts
 
 
+def refuse_unfit(context: StepContext, facts: TableFacts) -> None:
+    """Ask again what does not depend on the table's items, before a further operation.
+
+    Raises:
+        BlockedError: for a table that a load may not fill.
+    """
+    replication = of_outputs(context.outputs, context.table)
+    _refuse(context, *lasting_blockers(_source(context), facts, replication))
+    refuse_changes(context, facts)
+
+
 def refuse_changes(context: StepContext, facts: TableFacts) -> None:
     """Refuse an ACTIVE table that expires items, or whose changes go somewhere.
 

@@ -12,7 +12,7 @@ import json
 from bootstrap.core.bulk_facts import MOST_OBJECTS, BulkFacts, BulkRequest
 from bootstrap.core.errors import AccountError, BlockedError, Side
 from bootstrap.core.export_search import CLOCK_SKEW, token_is_valid
-from bootstrap.core.facts import Measure
+from bootstrap.core.facts import Measure, TableFacts
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.ports import BulkLoads
 from bootstrap.core.suggestions import Command, suggest
@@ -22,6 +22,7 @@ from bootstrap.run import other_operations
 from bootstrap.run.load_prefixes import IndivisibleKeysError, divide
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import (
+    adoption,
     early_consumer,
     foreign_puts,
     import_,
@@ -51,7 +52,7 @@ def advance(context: StepContext) -> Outcome:
     if load.parts_done:
         return _complete(context, load, made)
     if not load.token:
-        return load_table.make_ready(context, facts) or _intend(context, load, made)
+        return load_table.make_ready(context, facts) or _intend(context, load, made, facts)
     kept = target_deny.advance(context)  # another program may take it out of the policy
     if not isinstance(kept, Done):
         return kept
@@ -76,11 +77,16 @@ def operations(context: StepContext) -> BulkLoads:
     return context.loads
 
 
-def _intend(context: StepContext, load: BulkLoad, made: LoadTarget) -> Outcome:
+def _intend(context: StepContext, load: BulkLoad, made: LoadTarget, facts: TableFacts) -> Outcome:
     table, journal, outputs = context.table, context.journal, context.outputs
     exported = journal.get(Exported)
     if exported is None or not exported.done:
         raise AssertionError("The export step comes first.")
+    if made.adopted:
+        adoption.refuse_unfit(context, facts)  # days may have passed since the last look
+    former = load.former and _find_former(context, load, made)
+    if former:
+        return former
     # Of an earlier run, or of another hand: what it puts would be taken for this load's.
     wait = other_operations.wait_for_others(context)
     if wait is not None:
@@ -103,6 +109,7 @@ def _intend(context: StepContext, load: BulkLoad, made: LoadTarget) -> Outcome:
         max_write_request_units=table.load.max_write_request_units,
         key_arn=outputs.snapshot_key_arn,
     )
+    context.memory.load_intended = token
     of = f" (part {load.part + 1} of {len(prefixes)})" if len(prefixes) > 1 else ""
     journal.put(
         dataclasses.replace(
@@ -159,9 +166,16 @@ def _nothing_to_load(context: StepContext, load: BulkLoad, exported: Exported) -
 
 def _begin(context: StepContext, loads: BulkLoads, load: BulkLoad) -> Outcome:
     """Start the operation, or find the one that this intention has started."""
-    journal = context.journal
+    journal, memory = context.journal, context.memory
     facts: BulkFacts | None
-    if token_is_valid(load.intended_at, journal.now()):
+    first = memory.load_intended == load.token
+    memory.load_intended = ""
+    refused_for = journal.now() - (memory.load_refused_at or journal.now())
+    if memory.load_refused_at is not None and refused_for <= context.timing.listing:
+        facts = find_started(loads, load)
+        if facts is None:
+            return _await_listing(context)
+    elif token_is_valid(load.intended_at, journal.now()):
         try:
             facts = loads.start(BulkRequest(**json.loads(load.request)))
         except AccountError as error:
@@ -170,7 +184,13 @@ def _begin(context: StepContext, loads: BulkLoads, load: BulkLoad) -> Outcome:
             if error.code not in (REUSED_TOKEN, "ResourceInUseException", load_refusal.REFUSED):
                 raise
             facts = find_started(loads, load)
-            if facts is None and error.code == load_refusal.REFUSED:
+            refused = facts is None and error.code == load_refusal.REFUSED
+            if refused and not first and memory.load_refused_at is None:
+                # An earlier call may have begun it, and it is not listed yet.
+                memory.load_refused_at = journal.now()
+                return _await_listing(context)
+            memory.load_refused_at = None
+            if refused:
                 raise load_refusal.report_refusal(context, load, error) from error
             if facts is None:
                 raise
@@ -178,12 +198,17 @@ def _begin(context: StepContext, loads: BulkLoads, load: BulkLoad) -> Outcome:
         facts = find_started(loads, load)
     if facts is None:
         journal.put(
-            dataclasses.replace(load, attempt=load.attempt + 1, token=""),
+            dataclasses.replace(
+                load,
+                attempt=load.attempt + 1,
+                token="",
+                former=(*load.former, load.token),
+            ),
             "the bulk load that was intended never began: another one is prepared",
         )
     else:
         journal.put(
-            dataclasses.replace(load, arn=facts.arn),
+            dataclasses.replace(load, arn=facts.arn, begun_at=journal.now()),
             f"bulk operation {facts.operation_id} runs",
         )
     return Acted()
@@ -195,8 +220,42 @@ def find_started(loads: BulkLoads, load: BulkLoad) -> BulkFacts | None:
     return loads.find(load.token, table_arn, load.intended_at - CLOCK_SKEW)
 
 
+def _await_listing(context: StepContext) -> Pending:
+    return Pending("a bulk load that may have begun to be listed", context.timing.poll(5))
+
+
+def _find_former(context: StepContext, load: BulkLoad, made: LoadTarget) -> Outcome | None:
+    """Turn back to the operation of an intention that was given up, if it has begun all the same.
+
+    None: there is none. Another operation for the same part would be paid for twice.
+    """
+    for facts in operations(context).on_table(context.target_arn, made.intended_at):
+        if facts.token in load.former and facts.prefix == load.prefixes[load.part]:
+            context.journal.put(
+                dataclasses.replace(
+                    load,
+                    token=facts.token,
+                    arn=facts.arn,
+                    begun_at=context.journal.now(),
+                    former=tuple(each for each in load.former if each != facts.token),
+                    failure="",
+                    failed_generation=0,
+                ),
+                f"bulk operation {facts.operation_id}, which had no answer, has begun",
+            )
+            return Acted()
+    return None
+
+
+def may_be_unknown(context: StepContext, load: BulkLoad) -> bool:
+    """Answer if a description may still lack an operation that has just begun."""
+    return context.journal.now() - load.begun_at <= context.timing.listing
+
+
 def _follow(context: StepContext, loads: BulkLoads, load: BulkLoad) -> Outcome:
     facts = loads.describe(load.arn)
+    if facts is None and may_be_unknown(context, load):
+        return Pending("the bulk load to be described", context.timing.poll(5))
     if facts is None:
         why = "DynamoDB does not know it any more"
         return load_failure.handle_failure(context, load, None, why)

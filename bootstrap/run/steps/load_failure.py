@@ -38,11 +38,16 @@ def handle_failure(
     journal, options = context.journal, context.options
     made = journal.get(LoadTarget) or LoadTarget()
     partial = facts is not None and facts.status in PARTIAL
+    reported = load.failed_generation not in (0, journal.generation)
+    # The option is for refused items, which the operator can name. A number that is short beside
+    # them is reported before it can be accepted.
     if facts is not None and partial and options.accept_load_errors:
-        load_parts.end_part(context, load, facts, accepted=True)
-        return Acted()
+        lacks = _lacks(context, load, facts)
+        if reported or lacks == facts.failed_items:
+            load_parts.end_part(context, load, facts, accepted=lacks)
+            return Acted()
     # A failure of this run is reported first, whatever its options: the next attempt costs money.
-    if load.failed_generation in (0, journal.generation):
+    if not reported:
         raise _report(context, load, made, facts, why)
     if options.discard_failed_load and not made.adopted:
         journal.put(
@@ -53,6 +58,13 @@ def handle_failure(
     # Puts of the same snapshot change nothing in what is there.
     load_parts.repeat(context, load, why, all_parts=all_parts)
     return Acted()
+
+
+def _lacks(context: StepContext, load: BulkLoad, facts: BulkFacts) -> int:
+    """Count what the part lacks: of the last one, all that the export still counts."""
+    if load.part + 1 < len(load.prefixes):
+        return facts.failed_items
+    return max(1, load_parts.count_difference(context, load, facts))
 
 
 def _report(

@@ -14,23 +14,23 @@ from bootstrap.run.step_context import StepContext
 
 
 def count_difference(context: StepContext, load: BulkLoad, facts: BulkFacts) -> int:
-    """Count the items by which the load and its export differ, after the last part.
+    """Count the items by which the load and its export differ, after the last part, beside those
+    that were accepted as missing.
 
     An export that states no number cannot be compared: it differs by what the operation refused, or
     by one that is not known.
     """
     exported = context.journal.get(Exported)
-    if load.accepted:
-        return 0
     if exported is None or exported.items is None:
         return max(1, facts.failed_items)
-    return abs(exported.items - load.items - facts.loaded_items)
+    return abs(exported.items - load.items - facts.loaded_items - load.accepted)
 
 
-def end_part(
-    context: StepContext, load: BulkLoad, facts: BulkFacts, *, accepted: bool = False
-) -> None:
-    """Record what a part has put, and turn to the next one. `accepted`: it lacks items."""
+def end_part(context: StepContext, load: BulkLoad, facts: BulkFacts, *, accepted: int = 0) -> None:
+    """Record what a part has put, and turn to the next one.
+
+    `accepted`: the number of items that it lacks, with the operator's consent.
+    """
     context.journal.put(
         dataclasses.replace(
             load,
@@ -41,7 +41,7 @@ def end_part(
             items=load.items + facts.loaded_items,
             size_bytes=load.size_bytes + facts.processed_bytes,
             started=load.started or facts.started,
-            accepted=load.accepted or accepted,
+            accepted=load.accepted + accepted,
             failure="",
             failed_generation=0,
         ),
@@ -53,5 +53,5 @@ def repeat(context: StepContext, load: BulkLoad, why: str, *, all_parts: bool) -
     """Prepare another operation for the part that failed, or for all parts from the first one."""
     again = dataclasses.replace(load, attempt=load.attempt + 1, token="", arn="")
     if all_parts:
-        again = dataclasses.replace(again, part=0, items=0, size_bytes=0, accepted=False)
+        again = dataclasses.replace(again, part=0, items=0, size_bytes=0, accepted=0, started=None)
     context.journal.put(again, f"the bulk load failed ({why}): it is repeated from the same export")

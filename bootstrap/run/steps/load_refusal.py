@@ -22,7 +22,13 @@ def report_refusal(context: StepContext, load: BulkLoad, error: AccountError) ->
     stack file would not count until AWS has forgotten the token, in eight hours.
     """
     context.journal.put(
-        dataclasses.replace(load, attempt=load.attempt + 1, token="", failure=error.what),
+        dataclasses.replace(
+            load,
+            attempt=load.attempt + 1,
+            token="",
+            former=(*load.former, load.token),
+            failure=error.what,
+        ),
         "DynamoDB refused the bulk load that was intended",
     )
     settings, name = context.table.load, context.table.target_table

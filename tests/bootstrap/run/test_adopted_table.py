@@ -218,6 +218,24 @@ def test_a_failed_load_never_deletes_the_table_whatever_the_options() -> None:
     assert not world.times("drop") and len(world.bulk.operations) == 2
 
 
+@pytest.mark.promise("C6")
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(_expiry, "ime to live"), (_stream, "DynamoDB stream"), (_replica, "global table")],
+)
+def test_a_load_is_not_repeated_into_a_table_that_became_unfit_since_the_adoption(
+    change: Change, said: str
+) -> None:
+    world = world_with_a_table()
+    world.bulk.failures["0001"] = "InternalError"
+    with pytest.raises(Exception, match="InternalError"):
+        run(world)
+    change(world)
+    with pytest.raises(BlockedError, match=said):
+        run(world, 2)
+    assert len(world.bulk.operations) == 1
+
+
 def loading() -> FakeAws:
     world = world_with_a_table()
     process = Process(world, 1, chosen=ADOPTED)

@@ -318,6 +318,42 @@ def test_another_machine_resumes_a_load() -> None:
     assert other.run.journal.row.state is State.REPLICATING
 
 
+@pytest.mark.promise("C6")
+def test_an_operation_that_is_not_described_yet_is_not_taken_for_failed() -> None:
+    world = FakeAws()
+    world.bulk.described_after = 45
+    run(world, 1)
+    assert len(world.times("start_bulk")) == 1
+
+
+@pytest.mark.promise("C3")
+def test_what_was_accepted_for_one_part_is_no_consent_to_what_a_later_part_lacks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bulk_load, "MOST_OBJECTS", 2)
+    world = FakeAws()
+    world.bulk.refused_items["0001"] = 1
+    world.bulk.left_out["0003"] = 1
+    accept = RunOptions(accept_load_errors=True)
+    error = failure_of(world, 1, accept)
+    assert "another number of items" in error.what
+    process = run(world, 2, accept)
+    imported = process.run.journal.get(Imported)
+    assert imported is not None and (imported.items, imported.refused) == (1, 2)
+
+
+def test_the_pace_of_a_part_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_load, "MOST_OBJECTS", 2)
+    world = FakeAws()
+    world.bulk.failures["0002"] = "InternalError"
+    failure_of(world)
+    world.clock.advance(5 * 86_400)
+    process = run(world, 2)
+    measures = [each.measure for each in process.shown if each.measure is not None]
+    loads = [each for each in measures if each.before_items]
+    assert loads and all((each.since or 0) > world.clock() - 86_400 for each in loads)
+
+
 # -- operations of any caller, and the consumer ----------------------------------------------------
 
 
@@ -457,6 +493,17 @@ def test_abandon_drops_a_table_whose_creation_was_not_answered_and_no_other() ->
     world.alive.discard(1)
     run(world, 2, RunOptions(goal=Goal.ABANDON, drop_target=True))
     assert world.target is None
+
+
+@pytest.mark.promise("C6")
+def test_abandon_waits_for_an_operation_of_another_and_one_that_is_not_described_yet() -> None:
+    world = loading()
+    world.bulk.described_after = 100
+    theirs = world.bulk.by_another(TARGET_ARN, world.clock(), "created-1")
+    run(world, 2, RunOptions(goal=Goal.ABANDON))
+    assert world.times("cancel_bulk")
+    assert min(world.times("remove_objects")) >= max(world.bulk.end(FIRST), world.bulk.end(theirs))
+    assert world.bulk.operations[theirs].cancelled_at is None
 
 
 def test_a_stack_that_lost_the_right_to_bulk_loads_says_so() -> None:

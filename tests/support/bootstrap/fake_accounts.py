@@ -562,7 +562,7 @@ class FakeBulkLoads:
 
     def describe(self, arn: str) -> BulkFacts | None:
         with self._call("describe_bulk") as bulk:
-            return bulk.facts(arn) if arn in bulk.operations else None
+            return bulk.described(arn)
 
     def find(self, token: str, table_arn: str, since: float) -> BulkFacts | None:
         with self._call("find_bulk", since) as bulk:

@@ -35,6 +35,8 @@ class FakeBulk:
         self.cancel_seconds = 30.0
         self.listed_after = 0.0
         """Seconds until a new operation is in the list."""
+        self.described_after = 0.0
+        """Seconds until it can be described."""
         self.refused_items: dict[str, int] = {}
         """By the last part of the ARN: items that the operation refuses."""
         self.left_out: dict[str, int] = {}
@@ -82,6 +84,12 @@ class FakeBulk:
             for arn, each in self.operations.items()
             if self._clock() >= each.began + self.listed_after
         ]
+
+    def described(self, arn: str) -> BulkFacts | None:
+        found = self.operations.get(arn)
+        if found is None or self._clock() < found.began + self.described_after:
+            return None
+        return self.facts(arn)
 
     def end(self, arn: str) -> float:
         """When it writes for the last time."""
