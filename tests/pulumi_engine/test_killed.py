@@ -85,9 +85,22 @@ def kill_up(workspace: Workspace, log: Path) -> None:
             start_new_session=True,
         )
         until(lambda: streams(workspace), "the stream", 120)
+        until(lambda: stopped_with_a_whole_state(workspace, process.pid), "a whole state", 60)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     workspace.log.forget()
+
+
+def stopped_with_a_whole_state(workspace: Workspace, pid: int) -> bool:
+    """Stop the engine, unless it is writing its state: a folder's is not replaced at once."""
+    [state] = (workspace.folder / "state").glob("**/stacks/**/dev.json")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        json.loads(state.read_text())
+    except ValueError:
+        os.kill(pid, signal.SIGCONT)
+        return False
+    return True
 
 
 def test_what_a_killed_up_was_making_is_named_until_the_state_is_cleared_of_it(
