@@ -34,7 +34,8 @@ COMMON = {
 }
 """Numbers, switches, choices, and a path of this machine."""
 COMMON_OF_TABLES = {
-    *("batchSize", "batchWindow", "denyOtherWriters", "ledgerRetentionDays", "makeDestination"),
+    *("adopt", "batchSize", "batchWindow", "denyOtherWriters", "ledgerRetentionDays", "load"),
+    *("makeDestination", "maxWriteRequestUnits", "performanceTier"),
     *("memory", "ordering", "parallelizationFactor", "protect", "quarantineBurst"),
     *("reservedConcurrency", "shards", "startAt", "streamMode"),
 }

@@ -66,17 +66,23 @@ def test_a_second_up_changes_nothing(stack: EngineStack) -> None:
     assert stack.up().unchanged
 
 
-def test_a_table_goes_over_to_bulk_puts_and_back_by_two_policies_alone(
+def test_a_table_goes_over_to_bulk_puts_and_back_by_two_policies_and_a_rule(
     engine: Engine, stack: EngineStack
 ) -> None:
     policies = {f"RolePolicy replication-{role}-grants" for role in ("importer", "operator-target")}
     imported = stack.outputs()["tables"][0]
     assert imported["load"] == "import"
     bulk = {**ORDERS, "load": "bulk", "adopt": True, "maxWriteRequestUnits": 2048}
-    for table, load in ((bulk, "bulk"), (ORDERS, "import")):
+    rule = {
+        "EventRule replicate-orders-bulk-puts",
+        "EventTarget replicate-orders-bulk-puts-message",
+        "OtherBulkPuts replicate-orders-bulk-puts",
+        "TopicPolicy replication-alarms-target-rules",
+    }
+    for table, load, done in ((bulk, "bulk", "create"), (ORDERS, "import", "delete")):
         stack.configure(engine.config(table))
         up = stack.up()
-        assert up.by_operation == {"update": policies}
+        assert up.by_operation == {"update": policies, done: rule}
         assert up.changed == {policy: {"policy"} for policy in policies}
         assert up.outputs["tables"][0]["load"] == load
     assert stack.outputs()["tables"][0] == imported

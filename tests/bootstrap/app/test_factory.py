@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,8 +28,13 @@ from tests.support.bootstrap.fake_aws import (
 
 
 @pytest.fixture
-def sessions(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Side, str | None, str | None]]:
+def sessions(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> list[tuple[Side, str | None, str | None]]:
     """The sessions that are made: account, profile and external id."""
+    profiles = tmp_path / "config"
+    profiles.write_text("[profile shop]\n[profile replica]\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(profiles))
     made: list[tuple[Side, str | None, str | None]] = []
 
     class Counted(Session):

@@ -32,6 +32,7 @@ CLOSED = {"ShardId": "a", **SHARD, "SequenceNumberRange": {"EndingSequenceNumber
 
 ANSWERS: dict[str, Any] = {
     "describe_table": {"Table": TABLE},
+    "describe_time_to_live": {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}},
     "describe_scalable_targets": {"ScalableTargets": []},
     "get_resource_policy": {"Policy": "{}", "RevisionId": "1"},
     "describe_contributor_insights": {"ContributorInsightsStatus": "DISABLED"},
