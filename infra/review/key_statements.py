@@ -45,7 +45,8 @@ def statements_by_key(config: Mapping[str, Any], *, stack: str) -> dict[str, lis
         if given:
             found.setdefault(given, []).extend(_of_services(place, settings))
             found[given].extend(_of_deployer(place, settings))
-    for policy in resources:
+    # The program declares in an order that changes from run to run; a review compares two prints.
+    for policy in sorted(resources, key=lambda each: (each.side, each.name)):
         if policy.type not in POLICY_TYPES or policy.side not in SIDES:
             continue
         account, role = settings.account(policy.side), role_of(policy, resources)
