@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.outcome import Outcome, Pending
 from bootstrap.core.suggestions import Command, suggest
@@ -17,9 +17,9 @@ from bootstrap.plan.adoption_conditions import (
 from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.replication import of_outputs
 from bootstrap.run import other_operations
+from bootstrap.run.required_tables import require_source
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import target_deny
-from replicator.aws_commands import table_option
 
 
 def examine(context: StepContext) -> TableFacts | Outcome:
@@ -82,17 +82,7 @@ def refuse_changes(context: StepContext, facts: TableFacts) -> None:
 
 
 def _source(context: StepContext) -> TableFacts:
-    table = context.table
-    source = context.source.table(table.source_table)
-    if source is None:
-        raise AccountError(
-            Side.SOURCE,
-            f"Table {table.source_table} is gone; its keys are needed to check those of "
-            f"{table.target_table}.",
-            fix=f"aws dynamodb describe-table {table_option(table.source_table)} --region "
-            f"{table.consumer_region}, with the source account's credentials",
-        )
-    return source
+    return require_source(context, "keys are needed to check those of")
 
 
 def _refuse(context: StepContext, *blockers: Blocker, option: str = "") -> None:

@@ -12,9 +12,9 @@ from bootstrap.core.outcome import Acted, Done, Outcome, Pending, import_progres
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Exported, Imported
 from bootstrap.plan.table_parameters import creation_parameters
+from bootstrap.run.required_tables import lost_target, require_source
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import import_refusal
-from replicator.aws_commands import table_option
 
 REFUSED_ITEMS = "ItemValidationError"
 """FailureCode of an import that created its table but refused some items."""
@@ -41,15 +41,7 @@ def _intend(context: StepContext, imported: Imported) -> Outcome:
     refuse_running_consumer(context)
     if context.target.table(table.target_table) is not None:
         raise _taken(context)
-    facts = context.source.table(table.source_table)
-    if facts is None:
-        raise AccountError(
-            Side.SOURCE,
-            f"Table {table.source_table} is gone; its keys and indexes are needed to import into "
-            f"{table.target_table}.",
-            fix=f"aws dynamodb describe-table {table_option(table.source_table)} --region "
-            f"{table.consumer_region}, with the source account's credentials",
-        )
+    facts = require_source(context, "keys and indexes are needed to import into")
     journal.put(
         dataclasses.replace(
             imported,
@@ -295,15 +287,4 @@ def still_there(context: StepContext, imported: Imported) -> Outcome:
     table = context.target.table(context.table.target_table)
     if table is not None and table.table_id == imported.table_id:
         return Done()
-    became = "gone" if table is None else "another table than the one that was imported"
-    raise AccountError(
-        Side.TARGET,
-        f"The target table {context.table.target_table} is {became}.",
-        fix=suggest(
-            "find out who deleted it; then for another snapshot: ",
-            Command("abandon"),
-            ", and ",
-            Command("run"),
-        ),
-        resumable=False,
-    )
+    raise lost_target(context.table.target_table, table, "the one that was imported")

@@ -5,18 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
-from bootstrap.core.suggestions import Command, suggest
 from bootstrap.core.table_tags import LOAD_TAG
 from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import Exported, Wanted
 from bootstrap.journal.switch_records import TargetDeny
 from bootstrap.plan.table_parameters import table_parameters
+from bootstrap.run.required_tables import lost_target, require_source
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import adoption, early_consumer, target_deny, warm_throughput
-from replicator.aws_commands import table_option
 
 
 def advance(context: StepContext, made: LoadTarget) -> Outcome:
@@ -39,18 +38,8 @@ def observe(context: StepContext, made: LoadTarget) -> TableFacts:
     facts = context.target.table(context.table.target_table)
     if facts is not None and facts.table_id == made.table_id:
         return facts
-    became = "gone" if facts is None else "another table than the one that is being loaded"
-    raise AccountError(
-        Side.TARGET,
-        f"The target table {context.table.target_table} ({made.table_id}) is {became}.",
-        fix=suggest(
-            "find out who deleted it; then for another snapshot: ",
-            Command("abandon"),
-            ", and ",
-            Command("run"),
-        ),
-        resumable=False,
-    )
+    name = f"{context.table.target_table} ({made.table_id})"
+    raise lost_target(name, facts, "the one that is being loaded")
 
 
 def make_ready(context: StepContext, facts: TableFacts) -> Outcome | None:
@@ -93,15 +82,7 @@ def _intend(context: StepContext, made: LoadTarget) -> Outcome:
     table, journal = context.table, context.journal
     if context.target.table(table.target_table) is not None:
         raise _taken(context)
-    facts = context.source.table(table.source_table)
-    if facts is None:
-        raise AccountError(
-            Side.SOURCE,
-            f"Table {table.source_table} is gone; its keys and indexes are needed to make "
-            f"{table.target_table}.",
-            fix=f"aws dynamodb describe-table {table_option(table.source_table)} --region "
-            f"{table.consumer_region}, with the source account's credentials",
-        )
+    facts = require_source(context, "keys and indexes are needed to make")
     tag_value = f"{journal.run_id}-{made.attempt}"
     wanted = journal.get(Wanted) or Wanted()
     # At once, and not with the other settings after the load: an account's policy may demand tags
