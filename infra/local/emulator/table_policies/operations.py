@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from infra.local.emulator.patching import Json, Ministack, Response
-from infra.local.emulator.refusals import RefusedError
+from infra.local.emulator.refusals import RefusedError, answering
 from infra.local.emulator.table_policies.actions import kind_of
 from infra.local.emulator.table_policies.documents import (
     INVALID,
@@ -98,11 +98,15 @@ class TablePolicies:
     def install(self) -> None:
         """Replace ministack's functions."""
         replace = self._ministack.replace
-        replace("dynamodb", "_put_resource_policy", self._answering(self.put))
-        replace("dynamodb", "_get_resource_policy", self._answering(self.get))
-        replace("dynamodb", "_delete_resource_policy", self._answering(self.delete))
-        self._create = replace("dynamodb", "_create_table", self._answering(self.create_table))
-        self._delete = replace("dynamodb", "_delete_table", self._answering(self.delete_table))
+        replace("dynamodb", "_put_resource_policy", answering(self._ministack, self.put))
+        replace("dynamodb", "_get_resource_policy", answering(self._ministack, self.get))
+        replace("dynamodb", "_delete_resource_policy", answering(self._ministack, self.delete))
+        self._create = replace(
+            "dynamodb", "_create_table", answering(self._ministack, self.create_table)
+        )
+        self._delete = replace(
+            "dynamodb", "_delete_table", answering(self._ministack, self.delete_table)
+        )
 
     def has_history(self, arn: str) -> bool:
         """Return whether the table or stream has, or had, a policy."""
@@ -293,15 +297,6 @@ class TablePolicies:
         return (
             f"arn:aws:dynamodb:{responses.get_region()}:{responses.get_account_id()}:table/{name}"
         )
-
-    def _answering(self, operation: Callable[[Json], Response]) -> Callable[[Json], Response]:
-        def answering(data: Json) -> Response:
-            try:
-                return operation(data)
-            except RefusedError as refused:
-                return self._ministack.error(refused.code, refused.message)
-
-        return answering
 
 
 def _invalid(message: str) -> RefusedError:

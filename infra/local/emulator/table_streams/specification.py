@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from infra.local.emulator.patching import Json, Ministack, Response
-from infra.local.emulator.refusals import RefusedError
+from infra.local.emulator.refusals import RefusedError, answering
 from infra.local.emulator.table_streams.records import VIEWS
 from infra.local.emulator.table_streams.store import TableStreams, is_on
 
@@ -33,8 +33,8 @@ class StreamSpecifications:
     def install(self) -> None:
         """Replace ministack's functions."""
         replace = self._ministack.replace
-        self._create = replace("dynamodb", "_create_table", self._answering(self.create))
-        self._update = replace("dynamodb", "_update_table", self._answering(self.update))
+        self._create = replace("dynamodb", "_create_table", answering(self._ministack, self.create))
+        self._update = replace("dynamodb", "_update_table", answering(self._ministack, self.update))
         self._describe = replace("dynamodb", "_table_description", self.describe)
         replace("dynamodb", "drop_stream_records", self.drop)
 
@@ -98,15 +98,6 @@ class StreamSpecifications:
 
     def _is_updating(self, table: Json) -> bool:
         return bool(self._streams.now() < table.get(UNTIL, 0.0))
-
-    def _answering(self, operation: Callable[[Json], Response]) -> Callable[[Json], Response]:
-        def answering(data: Json) -> Response:
-            try:
-                return operation(data)
-            except RefusedError as refused:
-                return self._ministack.error(refused.code, refused.message)
-
-        return answering
 
 
 def _check(wanted: Any) -> None:
