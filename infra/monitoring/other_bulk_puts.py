@@ -6,11 +6,10 @@ import json
 from typing import Any
 
 import pulumi
-import pulumi_aws as aws
 
 from infra.accounts import Accounts
+from infra.monitoring.event_messages import send_events
 from infra.monitoring.notifications import Notifications, places
-from infra.monitoring.role_use import STATE
 from infra.policies import Text
 from infra.stack_config import StackConfig
 
@@ -43,29 +42,16 @@ class OtherBulkPuts(pulumi.ComponentResource):
         importer: pulumi.Output[str],
     ) -> None:
         super().__init__("replication:index:OtherBulkPuts", name)
-        place, topic = places(settings, accounts)["target"], notifications.topics["target"]
-        opts = pulumi.ResourceOptions(parent=self, provider=place.provider)
-        wanted = pattern(table, settings.target.table_arn(table), importer)
-        rule = aws.cloudwatch.EventRule(
+        send_events(
             name,
-            region=place.region,
+            self,
+            places(settings, accounts)["target"],
+            notifications,
+            "target",
             description=f"Bulk puts into {table} that others start",
-            event_pattern=pulumi.Output.json_dumps(wanted),
-            state=STATE,
-            opts=opts,
-        )
-        aws.cloudwatch.EventTarget(
-            f"{name}-message",
-            region=place.region,
-            rule=rule.name,
-            arn=topic,
-            input_transformer=aws.cloudwatch.EventTargetInputTransformerArgs(
-                input_paths=PATHS, input_template=message(table)
-            ),
-            opts=pulumi.ResourceOptions.merge(
-                opts,
-                pulumi.ResourceOptions(depends_on=list(notifications.let_rules_publish("target"))),
-            ),
+            pattern=pattern(table, settings.target.table_arn(table), importer),
+            paths=PATHS,
+            template=message(table),
         )
         self.register_outputs({})
 

@@ -11,6 +11,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
+from infra.monitoring.event_messages import send_events
 from infra.monitoring.notifications import Notifications, places
 from infra.policies import Text
 from infra.stack_config import StackConfig
@@ -23,9 +24,6 @@ CHANGES = (
 )
 """The calls of a switch role that change a table. CloudTrail logs them without being asked, and a
 delete of an item, which the target's role may call too, only where a trail has data events."""
-STATE = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
-"""A rule that is merely enabled never sees a call that CloudTrail counts as read-only, such as
-`AssumeRole` (API reference, EventBridge, PutRule)."""
 PATHS = {
     "account": "$.detail.userIdentity.accountId",
     "action": "$.detail.eventName",
@@ -55,27 +53,16 @@ class RoleUse(pulumi.ComponentResource):
         super().__init__("replication:index:RoleUse", name)
         where = places(settings, accounts)
         for side, role in roles.items():
-            place, topic = where[side], notifications.topics[side]
-            opts = pulumi.ResourceOptions(parent=self, provider=place.provider)
-            allowed = notifications.let_rules_publish(side)
-            rule = aws.cloudwatch.EventRule(
+            send_events(
                 f"{name}-{side}",
-                region=place.region,
+                self,
+                where[side],
+                notifications,
+                side,
                 description=f"Each use of the switch role of the {side} account",
-                event_pattern=pulumi.Output.json_dumps(pattern(role.arn)),
-                state=STATE,
-                opts=opts,
-            )
-            aws.cloudwatch.EventTarget(
-                f"{name}-{side}-message",
-                region=place.region,
-                rule=rule.name,
-                arn=topic,
-                input_transformer=aws.cloudwatch.EventTargetInputTransformerArgs(
-                    input_paths=PATHS,
-                    input_template=role.arn.apply(partial(message, side)),
-                ),
-                opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=allowed)),
+                pattern=pattern(role.arn),
+                paths=PATHS,
+                template=role.arn.apply(partial(message, side)),
             )
         self.register_outputs({})
 

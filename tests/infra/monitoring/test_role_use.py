@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infra.local.cloud import LocalCloud
-from infra.monitoring import role_use
+from infra.monitoring import event_messages, role_use
 from infra.resource_names import RULE_NAME_LIMIT, SUFFIX, TARGET_ID_LIMIT
 from infra.switch_grants import OLD_SOURCE_ACTIONS, POLICY_ACTIONS
 from tests.support.infra.recording_engine import CONFIG, TARGET, Deployment, record, statements
@@ -48,7 +48,7 @@ def test_each_switch_role_has_a_rule_in_its_account_and_its_tables_region(tmp_pa
 
 def test_the_rules_see_also_what_cloudtrail_counts_as_read_only(switching: Deployment) -> None:
     rules = [rule for rule in switching.of("EventRule") if "switch-use" in rule.name]
-    assert [rule.inputs["state"] for rule in rules] == [role_use.STATE] * 2
+    assert [rule.inputs["state"] for rule in rules] == [event_messages.STATE] * 2
 
 
 def test_every_call_by_which_the_sources_role_changes_a_table_is_told() -> None:
