@@ -14,6 +14,7 @@ from bootstrap.core.errors import UsageError
 from bootstrap.core.output_members import OutputMembers
 from infra.load_names import BULK, IMPORT, STANDARD, TIERS
 from replicator import names
+from replicator.buffers import BUFFERS, KINESIS, STREAMS
 
 SHOWN = "pulumi stack output --json --show-secrets > FILE"
 STALE = "pulumi up --refresh, then write the file again: pulumi stack output --json > FILE"
@@ -77,8 +78,22 @@ class LoadSettings:
 
 
 @dataclass(frozen=True)
+class MappingSettings:
+    """Settings of the event source mapping, where the bootstrap makes it."""
+
+    batch_size: int = 500
+    """Most records of an invocation."""
+    batch_window_seconds: int = 0
+    """Seconds to wait for a fuller batch."""
+
+
+@dataclass(frozen=True)
 class TableOutputs:
-    """One replicated table: its names in both accounts and the resources between them."""
+    """One replicated table: its names in both accounts and the resources between them.
+
+    Where the buffer is the table's own stream, the bootstrap makes stream and mapping:
+    `stream_name`, `stream_arn` and `mapping_uuid` are empty, and the journal has what was made.
+    """
 
     source_table: str
     source_table_arn: str
@@ -135,6 +150,17 @@ class TableOutputs:
     """Of the metrics that consumer and watchdog emit; empty if an older program named none."""
     load: LoadSettings = LoadSettings()
     """An import, if an older program named none."""
+    buffer: str = KINESIS
+    """`kinesis` or `streams`. An older program named none, and knew only `kinesis`."""
+    function_arn: str = ""
+    """The consumer's; empty if an older program named none."""
+    mapping_settings: MappingSettings = MappingSettings()
+    """Of a mapping that the bootstrap makes."""
+
+    @property
+    def reads_table_stream(self) -> bool:
+        """True if the buffer is the table's own stream."""
+        return self.buffer == STREAMS
 
 
 @dataclass(frozen=True)
@@ -353,19 +379,24 @@ def _account(members: OutputMembers, role_key: str) -> AccountOutputs:
 
 def _table(members: OutputMembers) -> TableOutputs:
     arn = r"arn:aws[a-z-]*:{}:.+"
+    # Another buffer, of a newer program, is none that this tool can run.
+    buffer = members.one_of("buffer", BUFFERS)
+    by_stack = buffer == KINESIS
     return TableOutputs(
         source_table=members.text("sourceTable"),
         source_table_arn=members.text(
             "sourceTableArn", arn.format("dynamodb"), "the ARN of a DynamoDB table"
         ),
         target_table=members.text("targetTable"),
-        stream_name=members.text("streamName"),
+        stream_name=members.text("streamName") if by_stack else "",
         stream_arn=members.text(
             "streamArn", arn.format("kinesis"), "the ARN of a Kinesis data stream"
-        ),
+        )
+        if by_stack
+        else "",
         consumer_region=members.text("consumerRegion"),
         function_name=members.text("functionName"),
-        mapping_uuid=members.text("mappingUuid"),
+        mapping_uuid=members.text("mappingUuid") if by_stack else "",
         parallelization_factor=members.number("parallelizationFactor"),
         ledger_table=members.text("ledgerTable"),
         ledger_retention_days=members.number("ledgerRetentionDays"),
@@ -392,6 +423,19 @@ def _table(members: OutputMembers) -> TableOutputs:
         owns_destination=not members.has("ownsDestination") or members.flag("ownsDestination"),
         dimensions=members.texts("metricDimensions"),
         load=_load(members),
+        buffer=buffer,
+        # What makes a mapping needs it.
+        function_arn=members.optional("functionArn") if by_stack else members.text("functionArn"),
+        mapping_settings=MappingSettings()
+        if by_stack
+        else _mapping_settings(members.inner("mappingSettings")),
+    )
+
+
+def _mapping_settings(members: OutputMembers) -> MappingSettings:
+    return MappingSettings(
+        batch_size=members.number("batchSize"),
+        batch_window_seconds=members.number("batchWindowSeconds"),
     )
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from bootstrap.core.errors import UsageError
-from bootstrap.core.stack_outputs import LoadSettings, from_file, from_stack, parse
+from bootstrap.core.stack_outputs import LoadSettings, MappingSettings, from_file, from_stack, parse
 from replicator import names
-from tests.support.bootstrap.fake_aws import OUTPUTS_JSON
+from tests.support.bootstrap.fake_aws import OUTPUTS_JSON, table_stream_outputs
 
 
 def changed(path: str, value: Any) -> str:
@@ -94,6 +94,37 @@ def test_a_table_is_imported_unless_its_outputs_say_bulk() -> None:
     older["tables"][0] |= {**members, "maxWriteRequestUnits": 2048}
     found = parse(json.dumps(older), "test").tables[0].load
     assert found == LoadSettings("bulk", True, "ACCELERATED", 2048)
+
+
+def test_the_buffer_is_a_kinesis_stream_unless_the_outputs_say_otherwise() -> None:
+    table = parse(json.dumps(OUTPUTS_JSON), "test").tables[0]
+    assert (table.buffer, table.reads_table_stream) == ("kinesis", False)
+    assert table.function_arn.endswith(":function:orders-consumer")
+    older = changed("tables.0.functionArn", None)
+    assert parse(older, "test").tables[0].function_arn == ""
+
+
+def test_a_table_whose_own_stream_is_the_buffer_names_no_stream_and_no_mapping() -> None:
+    members = {"batchSize": 100, "batchWindowSeconds": 2}
+    table = table_stream_outputs(mappingSettings=members).tables[0]
+    assert (table.buffer, table.reads_table_stream) == ("streams", True)
+    assert (table.stream_name, table.stream_arn, table.mapping_uuid) == ("", "", "")
+    assert table.mapping_settings == MappingSettings(100, 2)
+    assert table.retention_hours == 24
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"buffer": "sqs"}, "tables[0].buffer is 'sqs', expected kinesis or streams"),
+        ({"mappingSettings": {}}, "tables[0].mappingSettings.batchSize is missing"),
+        ({"functionArn": None}, "tables[0].functionArn is missing"),
+    ],
+)
+def test_what_makes_a_mapping_has_to_be_in_the_outputs(changes: Any, said: str) -> None:
+    with pytest.raises(UsageError) as failure:
+        table_stream_outputs(**changes)
+    assert said in str(failure.value)
 
 
 def test_every_mistake_is_named_at_once() -> None:

@@ -25,6 +25,7 @@ from bootstrap.core.facts import (
     TtlStatus,
 )
 from bootstrap.core.stack_outputs import Outputs, parse
+from replicator.buffers import STREAMS
 from replicator.change import Probe
 from replicator.probes import PROTOCOL, ProbeRecord, probe_key
 from replicator.stream import Destination, Shard
@@ -89,6 +90,22 @@ def outputs(**changes: Any) -> Outputs:
     """The outputs of a stack with one table; `changes` go into the table's members."""
     (table,) = OUTPUTS_JSON["tables"]
     return parse(json.dumps({**OUTPUTS_JSON, "tables": [{**table, **changes}]}), "test")
+
+
+NOT_OF_A_TABLE_STREAM = ("streamName", "streamArn", "mappingUuid")
+"""What the stack does not name of a table whose own stream is the buffer."""
+
+
+def table_stream_outputs(**changes: Any) -> Outputs:
+    """The outputs of a stack with one table whose own stream is the buffer."""
+    (table,) = OUTPUTS_JSON["tables"]
+    members = {key: value for key, value in table.items() if key not in NOT_OF_A_TABLE_STREAM}
+    members |= {
+        "buffer": STREAMS,
+        "mappingSettings": {"batchSize": 500, "batchWindowSeconds": 0},
+        "retentionHours": 24,
+    }
+    return parse(json.dumps({**OUTPUTS_JSON, "tables": [{**members, **changes}]}), "test")
 
 
 def switch_outputs(**changes: Any) -> Outputs:
