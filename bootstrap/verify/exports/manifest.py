@@ -45,7 +45,8 @@ class ExportedFile:
 class Export:
     """A completed export, as its manifests describe it. Instants are µs since 1970.
 
-    `time` is a full export's ExportTime; `window` is an incremental one's [from, to).
+    `time` is a full export's ExportTime; `window` is an incremental one's [from, to). `summary` is
+    the key of manifest-summary.json, from which another process can read the same export.
     """
 
     arn: str
@@ -55,6 +56,7 @@ class Export:
     files: tuple[ExportedFile, ...]
     time: int | None = None
     window: tuple[int, int] | None = None
+    summary: str = ""
 
     @property
     def items(self) -> int:
@@ -104,6 +106,7 @@ def read_export(objects: ObjectReader, bucket: str, summary: str) -> Export:
             files=files,
             time=_micros(fields.get("exportTime")),
             window=_window(fields),
+            summary=summary,
         )
         expected = int(fields["itemCount"])
     except (KeyError, TypeError, ValueError) as error:
