@@ -369,6 +369,8 @@ class _Run:
             return NeedsNote(entry)
         if verdict is Verdict.AMBIGUOUS:
             return Ambiguous(entry, mixed)
+        if verdict is Verdict.CONTRADICTED:
+            return Retry("its number is older than its key's entry, and its time newer", True)
         if verdict is Verdict.SAME and work.uncertain:
             return Applied(self._clock.now_micros())
         return Superseded(mixed and verdict is not Verdict.OLDER)

@@ -4,6 +4,9 @@ Kinesis Data Streams for DynamoDB delivers unordered and more than once, so the 
 target: a change is judged against the ledger entry of its key, atomically with the write. The
 timestamp decides. Two changes of a key may carry the same timestamp, and then the images tell them
 apart: each says what it found and what it left.
+
+A DynamoDB stream numbers the changes of an item, and there the number decides; times to the second
+only have to agree with it.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol, TypeVar
 
-from replicator.change import Entry, Version, compare
+from replicator.change import SECOND, Entry, Version, compare, contradicts
 
 
 class Verdict(Enum):
@@ -27,6 +30,7 @@ class Verdict(Enum):
         "same timestamp, back to the image before: note it first, then apply to this entry only"
     )
     AMBIGUOUS = "same timestamp, and no image connects the two: quarantine, apply nothing"
+    CONTRADICTED = "older by its number and made in a later second: neither apply nor supersede"
 
     @property
     def applies(self) -> bool:
@@ -37,11 +41,15 @@ def decide(entry: Entry | None, change: Entry) -> Verdict:
     """Judge a change (in the form of the entry it would leave) against the entry of its key."""
     if entry is None:
         return Verdict.NEWER
+    if contradicts(change.version, entry.version):
+        return Verdict.CONTRADICTED
     order = compare(change.version, entry.version)
     if order > 0:
         return Verdict.NEWER
     if order < 0:
         return Verdict.OLDER
+    if entry.version.precision == change.version.precision == SECOND:
+        return Verdict.SAME  # of one number there is one change
     if entry.image == change.image and entry.previous == change.previous:
         return Verdict.SAME
     if entry.image == change.previous:
@@ -75,10 +83,15 @@ def schedule(changes: Sequence[C]) -> tuple[list[C], list[C]]:
     or superseded, and scheduled in its turn if all of those are quarantined.
 
     Where precisions mix in the newest millisecond no change in it is known to be the newest: all of
-    them are attempted.
+    them are attempted. Numbered changes of a batch are of one shard, where the highest number is
+    the newest change, whatever the times say.
     """
     if len(changes) == 1:
         return [changes[0]], []
+    if any(change.version.order for change in changes):
+        highest = max(change.version.order for change in changes)
+        newest = [change for change in changes if change.version.order == highest]
+        return newest, [change for change in changes if change.version.order != highest]
     last = max(change.version.millisecond for change in changes)
     newest = [change for change in changes if change.version.millisecond == last]
     if len({change.version.precision for change in newest}) == 1:

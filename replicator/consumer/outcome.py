@@ -41,9 +41,13 @@ class Superseded:
 
 @dataclass(frozen=True)
 class Retry:
-    """Not ended: the record is reported failed and will be delivered again."""
+    """Not ended: the record is reported failed and will be delivered again.
+
+    `contradicted`: its number and its time say different things about its place.
+    """
 
     why: str
+    contradicted: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from enum import Enum
+from typing import Literal, Protocol, TypeAlias
 
 from replicator.call_context import CallContext
 from replicator.change import Change, Entry
 from replicator.consumer.outcome import Result
 
 
+class Absence(Enum):
+    """The pin of a change that was judged where its key had no entry."""
+
+    ABSENT = "no entry"
+
+
+ABSENT: Literal[Absence.ABSENT] = Absence.ABSENT
+Pin: TypeAlias = Entry | Literal[Absence.ABSENT] | None
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One change to write.
 
-    `pin`: apply only while the key's entry is exactly this one. `redelivered`: this container has
-    received the record before and may have applied it. With many of them, reading the ledger first
-    costs less than writing.
+    `pin`: apply only while the key's entry is exactly this one, or while it has none.
+    `redelivered`: this container has received the record before and may have applied it. With many
+    of them, reading the ledger first costs less than writing.
     """
 
     change: Change
-    pin: Entry | None = None
+    pin: Pin = None
     redelivered: bool = False
 
 
