@@ -5,22 +5,20 @@ An act may be repeated after any answer, also a lost one. None is resumed by ano
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from bootstrap.core.errors import BlockedError
-from bootstrap.core.facts import ProbeEcho
 from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Done, Outcome, Pending
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover import denies
 from bootstrap.cutover.context import SwitchContext
-from bootstrap.cutover.late_notes import LateNotes, read_late_notes
 from bootstrap.cutover.settings import as_text
 from bootstrap.cutover.settings_changes import apply_slow
+from bootstrap.cutover.switch.buffer_proof import proof_of
 from bootstrap.cutover.switch.cancel import disarm_ended
-from bootstrap.cutover.switch.handing_over import advance_handover, read_handover
-from bootstrap.cutover.switch.probe_proof import advance_round, round_trip, start_round
+from bootstrap.cutover.switch.gate import gate_taken
+from bootstrap.cutover.switch.handing_over import leaked_writes
 from bootstrap.cutover.switch.table_set import SwitchSet, source_denies, target_denies
 from bootstrap.cutover.switch.write_deny_times import WriteDenyTimes
 from bootstrap.journal.records import CaughtUp
@@ -29,7 +27,6 @@ from bootstrap.status.health import reasons
 
 POLL_SECONDS = 5.0
 UNDENIED = "does not refuse bulk puts: AWS takes no Deny of StartBulkPutItems"
-LANES_ARMED = "every lane to see that a switch is under way"
 
 
 # -- prepare -----------------------------------------------------------------------------------
@@ -66,31 +63,14 @@ def shorten_invocations(group: SwitchSet, context: SwitchContext) -> Outcome:
     """Let the consumer's invocations be short, under this attempt's nonce."""
     ledger, nonce = context.steps.ledger, group.attempt.nonce
     if not ledger.arm(nonce) and not (disarm_ended(context) and ledger.arm(nonce)):
-        raise _gate_taken(context)
-    start_round(context, _proved(context))
+        raise gate_taken(context)
+    proof_of(context).begin(context, _proved(context))
     return Done()
 
 
 def prove_lanes(group: SwitchSet, context: SwitchContext) -> Outcome:
-    """Wait until every lane says that it runs this version's code under this attempt's nonce."""
-    nonce = group.attempt.nonce
-
-    def armed(echo: ProbeEcho) -> bool:
-        # With writes stopped, the time that lanes take to see it would count as refused: the drain
-        # asks them again.
-        return echo.armed == nonce or not group.fenced
-
-    outcome = _own_round(group, context, LANES_ARMED, armed)
-    if not isinstance(outcome, Done):
-        return outcome
-    took, most = round_trip(context), group.options.max_lag
-    if took > most:
-        raise BlockedError(
-            f"Probes of table {context.table.source_table} took {took:.0f} s, longer than "
-            f"--max-lag allows ({most:.0f} s): the drain would keep writers waiting.",
-            fix=suggest(Command("status"), "; then the same command with a greater --max-lag"),
-        )
-    return outcome
+    """Wait until the consumer is known to run this version's code, and to be up to date."""
+    return proof_of(context).prove_lanes(group, context)
 
 
 # -- arm and close -----------------------------------------------------------------------------
@@ -123,7 +103,7 @@ def set_mark(group: SwitchSet, context: SwitchContext) -> Outcome:
 def move_mark(group: SwitchSet, context: SwitchContext, mark: int) -> None:
     """Store a mark (epoch seconds) in one table's ledger."""
     if not context.steps.ledger.set_mark(group.attempt.nonce, mark * 1_000_000):
-        raise _gate_taken(context)
+        raise gate_taken(context)
 
 
 def await_mark(group: SwitchSet, context: SwitchContext) -> Outcome:
@@ -141,33 +121,21 @@ def await_mark(group: SwitchSet, context: SwitchContext) -> Outcome:
 
 
 def await_handover(group: SwitchSet, context: SwitchContext) -> Outcome:
-    """Wait until DynamoDB has put everything from before the mark into the stream."""
+    """Wait until DynamoDB has put everything from before the mark into the buffer."""
     mark = group.attempt.mark
-    outcome = advance_handover(context, mark)
+    outcome = proof_of(context).await_handover(group, context)
     if isinstance(outcome, Done):
         context.memory.handed_over = mark
-        start_round(context, mark)
     return outcome
 
 
 def prove_drained(group: SwitchSet, context: SwitchContext) -> Outcome:
-    """Wait until probes that were put behind the last change have come through every lane."""
-    nonce = group.attempt.nonce
-
-    def armed(echo: ProbeEcho) -> bool:
-        return echo.armed == nonce
-
-    outcome = _own_round(group, context, LANES_ARMED, armed)
+    """Wait until everything up to the last change has come through the consumer."""
+    proof = proof_of(context)
+    outcome = proof.prove_drained(group, context)
     if isinstance(outcome, Done):
-        context.memory.notes = notes_of(group, context)
+        context.memory.notes = proof.notes(group, context)
     return outcome
-
-
-def notes_of(group: SwitchSet, context: SwitchContext) -> LateNotes:
-    """Read what the consumer noted during this attempt."""
-    steps = context.steps
-    open_ = steps.source.open_shards(context.table.stream_name).shards
-    return read_late_notes(steps.ledger, group.attempt.nonce, [each.shard_id for each in open_])
 
 
 # -- seal and gate -----------------------------------------------------------------------------
@@ -195,46 +163,44 @@ def seal(group: SwitchSet, context: SwitchContext) -> Outcome:
 def close_gate(group: SwitchSet, context: SwitchContext) -> Outcome:
     """Let the consumer, and every other user of its guard, write nothing any more."""
     if not context.steps.ledger.close(group.attempt.nonce):
-        raise _gate_taken(context)
-    start_round(context, group.attempt.mark)
+        raise gate_taken(context)
+    proof_of(context).begin(context, group.attempt.mark)
     return Done()
 
 
+def stop_consumer(group: SwitchSet, context: SwitchContext) -> Outcome:
+    """Switch the consumer off, where the closed gate alone cannot be proved."""
+    return proof_of(context).stop_consumer(group, context)
+
+
 def prove_closed(group: SwitchSet, context: SwitchContext) -> Outcome:
-    """Wait until every lane says that it writes nothing any more."""
-    nonce = group.attempt.nonce
-
-    def closed(echo: ProbeEcho) -> bool:
-        return echo.closed == nonce
-
-    return _own_round(group, context, "every lane to see that the gate is closed", closed)
+    """Wait until no invocation of the consumer begins that could write."""
+    return proof_of(context).prove_closed(group, context)
 
 
 def await_zombies(group: SwitchSet, context: SwitchContext) -> Outcome:
     """Wait until no invocation that began before the gate was closed can still write."""
-    attempt, timing = group.attempt, context.steps.timing
-    over = attempt.gate_at + timing.gate_settling
-    if not group.fenced:
-        over = max(over, attempt.armed_at + timing.gate_after_arming)
+    timing, proof = context.steps.timing, proof_of(context)
+    over = proof.last_write(group, context)
     if group.now < over:
         wait = min(timing.poll(POLL_SECONDS), max(0.2, over - group.now))
         return Pending("the consumer's last invocations to end", wait)
-    start_round(context, attempt.mark)
+    proof.begin(context, group.attempt.mark)
     return Done()
 
 
 def prove_safe(group: SwitchSet, context: SwitchContext) -> Outcome:
-    """Check everything once more, with what is read after the last probe is through.
+    """Check everything once more, with what is read after the last proof is through.
 
     Raises:
         BlockedError: something came late, or is not as it has to be, or cannot be known.
     """
-    table, attempt = context.table, group.attempt
-    outcome = prove_closed(group, context)
+    table, attempt, proof = context.table, group.attempt, proof_of(context)
+    outcome = proof.prove_nothing_left(group, context)
     if not isinstance(outcome, Done):
         return outcome
     context.memory.proved_at = group.now
-    notes = notes_of(group, context)
+    notes = proof.notes(group, context)
     if notes.changes != context.memory.notes.changes:
         came = notes.changes - context.memory.notes.changes
         raise BlockedError(
@@ -246,7 +212,7 @@ def prove_safe(group: SwitchSet, context: SwitchContext) -> Outcome:
     context.memory.left_to_ttl = notes.deletions
     refuse_missing_deny(group, context)
     if group.fenced:
-        leaked = read_handover(context, attempt.mark).leaked
+        leaked = leaked_writes(context, attempt.mark)
         if leaked:
             raise BlockedError(
                 f"The source table {table.source_table} took writes after it had been closed: "
@@ -283,32 +249,9 @@ def refuse_missing_deny(group: SwitchSet, context: SwitchContext) -> None:
 # -- helpers -----------------------------------------------------------------------------------
 
 
-def _own_round(
-    group: SwitchSet, context: SwitchContext, what: str, accepts: Callable[[ProbeEcho], bool]
-) -> Outcome:
-    """Advance a round of probes, for as long as this attempt owns the gate.
-
-    Raises:
-        BlockedError: another attempt, or a promotion, owns the consumer's gate.
-    """
-    outcome = advance_round(context, what, accepts)
-    if not isinstance(outcome, Done):
-        settings = context.steps.ledger.settings()
-        if (settings.closed or settings.armed) != group.attempt.nonce:
-            raise _gate_taken(context)
-    return outcome
-
-
 def _proved(context: SwitchContext) -> float:
     """Return a moment whose changes are proved applied: what a run may rest on, if it meets the
     round in the journal.
     """
     done = context.journal.get(CaughtUp)
     return done.moment if done is not None else 0.0
-
-
-def _gate_taken(context: SwitchContext) -> BlockedError:
-    return BlockedError(
-        f"Another attempt owns the consumer's gate of table {context.table.source_table}.",
-        fix=suggest(Command("status")),
-    )

@@ -12,9 +12,9 @@ from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover.checks.conditions import read_checks, refuse_unfulfilled
 from bootstrap.cutover.settings_changes import choose_settings
 from bootstrap.cutover.switch import after_commit
+from bootstrap.cutover.switch.buffer_proof import proof_of
 from bootstrap.cutover.switch.loop import SwitchLoop
 from bootstrap.cutover.switch.operator_command import RunCommand
-from bootstrap.cutover.switch.probe_proof import start_round
 from bootstrap.cutover.switch.stages import (
     ARM,
     CLOSE,
@@ -70,7 +70,7 @@ def work_to_the_commit(loop: SwitchLoop, run_command: RunCommand) -> None:
     _work(loop, PROOF)
     while not loop.answer(partial(_commit, loop)):
         for each in group:
-            start_round(each, group.attempt.mark)
+            proof_of(each).begin(each, group.attempt.mark)
         _work(loop, PROOF)
 
 

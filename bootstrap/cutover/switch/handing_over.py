@@ -32,7 +32,7 @@ class Handover:
     @property
     def after(self) -> int:
         """The begin of the first period that holds no second up to the mark."""
-        return math.ceil((self.mark + HANDED_OVER_MS / 1000) / self.period) * self.period
+        return _first_after(self.mark, self.period)
 
     @property
     def seen_after(self) -> bool:
@@ -46,11 +46,6 @@ class Handover:
         """The begin of the last period with writes, up to the mark; None if there is none."""
         begins = [each.begin for each in self.writes if each.value and each.begin < self.after]
         return max(begins, default=None)
-
-    @property
-    def leaked(self) -> float:
-        """Write units that the source took after the mark."""
-        return sum(each.value for each in self.writes if each.begin >= self.after)
 
     @property
     def handed_over(self) -> bool:
@@ -94,3 +89,17 @@ def advance_handover(context: SwitchContext, mark: int) -> Outcome:
         return Done()
     what = "DynamoDB to hand over the last changes (AgeOfOldestUnreplicatedRecord)"
     return Pending(what, timing.poll(5))
+
+
+def leaked_writes(context: SwitchContext, mark: int) -> float:
+    """Sum the write units that the source took in the periods after the mark."""
+    steps = context.steps
+    period = steps.timing.metric_period
+    begin, until = _first_after(mark, period), math.floor(context.now) + period
+    found = steps.source.consumed_writes(context.table.source_table, begin, until, period)
+    return sum(each.value for each in found if each.begin >= begin)
+
+
+def _first_after(mark: int, period: int) -> int:
+    """Return the begin of the first period that holds no second up to the mark."""
+    return math.ceil((mark + HANDED_OVER_MS / 1000) / period) * period

@@ -100,11 +100,13 @@ def _gate_closed(group: SwitchSet) -> bool:
 # Why each act is where it is:
 # - settle_settings first: it may take long, and harms no replica;
 # - rehearse before arm: a right that is missing shows before anything is closed;
-# - prove_lanes before arm: a lane with code of before would obey neither mark nor gate;
+# - prove_lanes before arm: code of before would obey neither mark nor gate;
 # - set_mark before the source closes: a late change that comes first is noted;
-# - await_handover before the probes of the drain: probes overtake changes on their way;
+# - await_handover before prove_drained: probes, or a look at the stream's end, overtake changes on
+#   their way;
 # - seal before close_gate: a source that opens by itself while the consumer is closed would take
 #   writes that are lost to the target;
+# - stop_consumer after close_gate: whoever switches it on again finds the gate closed;
 # - prove_closed before await_zombies: what an older invocation may still do has ended by then;
 # - prove_safe last: everything that it reads is newer than the last thing that could change it.
 PREPARE = Stage(
@@ -135,6 +137,7 @@ GATE = Stage(
     "closing the consumer",
     (
         Act(acts.close_gate, _gate_closed),
+        Act(acts.stop_consumer),
         Act(acts.prove_closed),
         Act(acts.await_zombies),
     ),
