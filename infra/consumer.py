@@ -21,10 +21,12 @@ from infra.policies import Text, assumed_by_service, document
 from infra.resource_names import FUNCTION_DESCRIPTION_LIMIT, shortened
 from infra.role_policies import declare_policy
 from infra.roles import declare_role
-from infra.shared_actions import GUARD_ACTIONS
+from infra.shared_actions import GUARD_ACTIONS, TABLE_STREAM_READING_ACTIONS
 from infra.stack_config import StackConfig
-from infra.statements import allow, allow_keys
+from infra.statements import Statement, allow, allow_keys
+from infra.table_buffer import TABLE_STREAM_HOURS, buffer_variable
 from infra.table_config import TRIM_HORIZON, TableConfig
+from infra.table_stream_grants import LIST_ACTION, streams_of
 from replicator import names
 from replicator.stream import MAX_RECORD_KIB, READING_ACTIONS
 
@@ -90,13 +92,14 @@ class ConsumerFunction(pulumi.ComponentResource):
     """Function, mapping, log group and both buckets for what cannot be applied.
 
     The function and the resources that Lambda itself needs (mapping, log group, on-failure bucket)
-    are in the source's Region, because a Kinesis mapping cannot cross Regions. The quarantine is in
-    the target's.
+    are in the source's Region, because a mapping cannot cross Regions. The quarantine is in the
+    target's. Where the table's own stream is the buffer, the operator's tool makes the mapping.
     """
 
     outputs: dict[str, pulumi.Input[Any]]
     """This table's entry in the stack's outputs."""
-    mapping_arn: pulumi.Output[str]
+    mapping_arn: pulumi.Output[str] | None
+    """None where the table's own stream is the buffer."""
     function_arn: pulumi.Output[str]
     quarantine: PrivateBucket
     failures: PrivateBucket
@@ -109,13 +112,16 @@ class ConsumerFunction(pulumi.ComponentResource):
         accounts: Accounts,
         *,
         role: ConsumerRole,
-        buffer: Buffer,
+        buffer: Buffer | None,
         ledger: LedgerTable,
         archive: Archive,
         keys: PlaceKeys,
         key_grants: Sequence[pulumi.Resource],
     ) -> None:
-        """`key_grants`: of the roles to use the keys of the places."""
+        """`buffer`: None where it is the table's own stream.
+
+        `key_grants`: of the roles to use the keys of the places.
+        """
         self._name = f"{table.prefix}-consumer"
         super().__init__(
             "replication:index:Consumer",
@@ -156,16 +162,13 @@ class ConsumerFunction(pulumi.ComponentResource):
         grants = self._grants(role, buffer, ledger, failures, logs)
         network = network_rights(f"{self._name}-network", settings, role.name, self._child)
         function = self._function(role, archive, ledger, logs, [grants, *network, *key_grants])
-        mapping = self._mapping(buffer, failures, function, [grants, *buffer.ready])
-        self.mapping_arn, self.function_arn = mapping.arn, function.arn
+        self.function_arn, self.mapping_arn = function.arn, None
         limits = settings.alarms.thresholds
         self.outputs = {
             "sourceTable": table.source,
             "sourceTableArn": settings.source.table_arn(table.source),
             "targetTable": table.target,
             "ordering": table.ordering,
-            "streamName": buffer.stream_name,
-            "streamArn": buffer.stream_arn,
             "consumerRegion": self._here,
             "functionName": function.name,
             "functionArn": function.arn,
@@ -174,34 +177,55 @@ class ConsumerFunction(pulumi.ComponentResource):
             ),
             "consumerRoleArn": role.arn,
             "logGroup": logs.name,
-            "mappingUuid": mapping.uuid,
             "parallelizationFactor": table.parallelization_factor,
             "ledgerTable": ledger.name,
             "ledgerRetentionDays": table.ledger_retention_days,
             "quarantineBucket": self.quarantine.name,
             "onFailureBucket": failures.name,
             "snapshotPrefix": table.slug,
-            **buffer.outputs,
-            "retentionHours": settings.retention_hours,
-            "maxRecordKib": MAX_RECORD_KIB,
             "alarmLimits": {
                 "retentionUsedPercent": limits.retention_used_percent,
                 "probeAgeMinutes": limits.probe_age_minutes,
                 "unreplicatedWarningHours": limits.unreplicated_warning_hours,
             },
         }
+        if buffer is None:
+            self.outputs |= self._outputs_of_table_stream()
+        else:
+            mapping = self._mapping(buffer, failures, function, [grants, *buffer.ready])
+            self.mapping_arn = mapping.arn
+            self.outputs |= {
+                "streamName": buffer.stream_name,
+                "streamArn": buffer.stream_arn,
+                "mappingUuid": mapping.uuid,
+                **buffer.outputs,
+                "retentionHours": settings.retention_hours,
+                "maxRecordKib": MAX_RECORD_KIB,
+            }
         if table.reserved_concurrency is not None:
             self.outputs["reservedConcurrency"] = table.reserved_concurrency
         if table.source_key:
             self.outputs["sourceKeyArn"] = table.source_key
         if table.stream_key:
             self.outputs["streamKeyArn"] = table.stream_key
-        self.register_outputs({"mappingUuid": mapping.uuid})
+        registered = "functionName" if buffer is None else "mappingUuid"
+        self.register_outputs({registered: self.outputs[registered]})
+
+    def _outputs_of_table_stream(self) -> dict[str, pulumi.Input[Any]]:
+        """Return what the operator's tool needs to make the mapping."""
+        return {
+            "buffer": self._table.buffer,
+            "mappingSettings": {
+                "batchSize": self._table.batch_size,
+                "batchWindowSeconds": self._table.batch_window,
+            },
+            "retentionHours": TABLE_STREAM_HOURS,
+        }
 
     def _grants(
         self,
         role: ConsumerRole,
-        buffer: Buffer,
+        buffer: Buffer | None,
         ledger: LedgerTable,
         failures: PrivateBucket,
         logs: aws.cloudwatch.LogGroup,
@@ -214,8 +238,7 @@ class ConsumerFunction(pulumi.ComponentResource):
             f"{self._name}-grants",
             role.name,
             document(
-                allow("ReadStream", READING_ACTIONS, [buffer.stream_arn]),
-                *allow_keys("DecryptStream", ["kms:Decrypt"], buffer.made_stream_keys),
+                *self._reads(buffer),
                 allow("WriteTarget", GUARD_ACTIONS, [target]),
                 allow("KeepLedger", CONSUMER_LEDGER_ACTIONS, [ledger.arn]),
                 allow("Quarantine", ["s3:PutObject"], [open_quarantine]),
@@ -231,6 +254,16 @@ class ConsumerFunction(pulumi.ComponentResource):
             ),
             managed=self._settings.iam.managed_policies,
         )
+
+    def _reads(self, buffer: Buffer | None) -> list[Statement]:
+        if buffer is None:
+            # Its name is the time at which the operator's tool switches it on.
+            stream = streams_of(self._settings.source.table_arn(self._table.source))
+            return [allow("ReadStream", [*TABLE_STREAM_READING_ACTIONS, LIST_ACTION], [stream])]
+        return [
+            allow("ReadStream", READING_ACTIONS, [buffer.stream_arn]),
+            *allow_keys("DecryptStream", ["kms:Decrypt"], buffer.made_stream_keys),
+        ]
 
     def _function(
         self,
@@ -270,6 +303,7 @@ class ConsumerFunction(pulumi.ComponentResource):
                     "ORDERING": table.ordering,
                     **self._quarantine_key(),
                     **adopted_stream(table),
+                    **buffer_variable(table),
                 }
             },
             logging_config={"log_format": "JSON", "log_group": logs.name},

@@ -44,8 +44,11 @@ def of_consumer(
     of_target = _arn(keys.target)
     own = [table.target_key, *table.earlier_target_keys]
     tables = [*of_target, *(key for key in dict.fromkeys(own) if key not in (None, *of_target))]
+    # The table's key encrypts its own stream too ("How DynamoDB uses AWS KMS").
+    source_keys = [table.source_key] if table.reads_table_stream and table.source_key else []
     return [
         *allow_keys("DecryptStream", DECRYPT, stream_keys),
+        *allow_keys("DecryptTableStream", DECRYPT, source_keys, through("dynamodb", here)),
         *allow_keys("TablesKeys", TABLE_KEY_ACTIONS, tables, through("dynamodb", there)),
         *allow_keys("QuarantineKey", OBJECT_KEY_ACTIONS, of_target, through("s3", there)),
         # Lambda puts discarded events into the on-failure bucket as this role.

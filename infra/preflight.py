@@ -20,6 +20,7 @@ from infra import engine_config, package
 from infra.accounts import Accounts
 from infra.held_resources import HeldResources, last_tables
 from infra.kept_blocks import find_lost_blocks
+from infra.kept_buffers import find_other_buffers
 from infra.kept_keys import find_other_keys
 from infra.kept_loads import find_other_loads
 from infra.kept_streams import find_other_streams
@@ -30,6 +31,7 @@ from infra.package import Archive, PackageError
 from infra.refused_changes import listed, refuse
 from infra.run_rows import NO_TABLE, RUN_ROW, RunRow, UnknownRunError, look_up_run
 from infra.stack_config import ConfigError, StackConfig
+from replicator.buffers import STREAMS
 
 LEAVE = {
     "SWITCHING": "status --stack {stack} --table {table} (names what ends the switch)",
@@ -173,6 +175,7 @@ def look_up(config: StackConfig, accounts: Accounts, before: Mapping[str, Any]) 
             *find_missing_tables(config, accounts, before),
             *find_running_tables_removed(config, accounts, before),
             *unknown,
+            *find_other_buffers(config, before, held),
             *find_other_streams(config, before),
             *find_other_keys(config, before, held),
             *find_moved_roles(config, before, runs),
@@ -234,8 +237,8 @@ def find_running_tables_removed(
         if run is None or run.ended:
             continue
         running.append(
-            f"{name}: {run.text} (journal table {journal}, pk {name}, sk {RUN_ROW}). Its streaming "
-            f"destination {table['streamArn']} and its mapping {table['mappingUuid']} would go."
+            f"{name}: {run.text} (journal table {journal}, pk {name}, sk {RUN_ROW}). "
+            f"{_what_would_go(table)}"
         )
         command = LEAVE.get(
             run.state, "abandon --stack {stack} --table {table} (keeps the replica)"
@@ -248,6 +251,15 @@ def find_running_tables_removed(
         running,
         f"Try: put them back into `tables`; {'; '.join(commands)}; "
         "then docs/operate.md, Take a table out of a stack",
+    )
+
+
+def _what_would_go(table: Mapping[str, Any]) -> str:
+    if table.get("buffer") == STREAMS:
+        return f"Its consumer {table['functionName']} would go."
+    return (
+        f"Its streaming destination {table['streamArn']} and its mapping {table['mappingUuid']} "
+        "would go."
     )
 
 

@@ -107,11 +107,13 @@ def _shared_arns(known: dict[str, Any]) -> SharedArns:
 
 
 def _table_arns(stack: TableStack) -> pulumi.Output[TableArns]:
+    buffer = stack.buffer
     return pulumi.Output.all(
-        stream=stack.buffer.stream_arn,
-        stream_key=stack.buffer.key_arn,
+        stream=buffer.stream_arn if buffer else "",
+        stream_key=buffer.key_arn if buffer else "",
         ledger=stack.ledger.arn,
-        mapping=stack.consumer.mapping_arn,
+        mapping=stack.consumer.mapping_arn or "",
+        function=stack.consumer.function_arn,
         quarantine=stack.consumer.quarantine.arn,
         failures=stack.consumer.failures.arn,
         target_key=stack.target_key,

@@ -14,7 +14,7 @@ from typing import Any
 NEEDED_BY_PLAN = re.compile(
     r"(source|target)(\.(?!externalId|permissionsBoundaryArn|sessionName)\w+)?"
     r"|tables(\[\d+\](\.(source|target|streamMode|shards|sourceKeyArn|targetKeyArn|streamKeyArn"
-    r"|streamArn|makeDestination|load|adopt|performanceTier|maxWriteRequestUnits))?)?"
+    r"|streamArn|makeDestination|buffer|load|adopt|performanceTier|maxWriteRequestUnits))?)?"
 )
 """Keys without which nothing can be said of a table. All others have a default, or no plan depends
 on them."""

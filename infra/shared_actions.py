@@ -6,6 +6,15 @@ from __future__ import annotations
 GUARD_ACTIONS = ("dynamodb:DeleteItem", "dynamodb:PutItem")
 """The writes of the consumer's guard to the target table."""
 
+TABLE_STREAM_READING_ACTIONS = (
+    "dynamodb:DescribeStream",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+)
+"""The reads of a table's own stream. Those of a Lambda mapping have to be allowed by both accounts
+(AWS Database Blog, "Simplify cross-account stream processing with AWS Lambda and Amazon
+DynamoDB")."""
+
 EXPORT_ACTIONS = ("dynamodb:DescribeExport",)
 # DynamoDB writes an export with its caller's permissions.
 SNAPSHOT_WRITE_ACTIONS = ("s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl")

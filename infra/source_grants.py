@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from infra import table_stream_grants
 from infra.shared_actions import (
     EXPORT_ACTIONS,
     KEY_LOOK_ACTIONS,
@@ -73,7 +74,10 @@ def exporter(
     given = sorted(
         {each.table.stream_key for each in arns if each.table.stream_key} - {*shared.places.source}
     )
-    made = [each.stream_key for each in arns if not each.table.stream_key]
+    kinesis = table_stream_grants.with_kinesis(arns)
+    made = [each.stream_key for each in kinesis if not each.table.stream_key]
+    # Tables may share an adopted stream.
+    streams = list(dict.fromkeys(each.stream for each in kinesis))
     adopted = sorted({each.stream for each in arns if each.table.stream})
     items = READ_ITEM_ACTIONS if scope.read_items else ()
     by_dynamodb = through("dynamodb", scope.source.region)
@@ -81,9 +85,9 @@ def exporter(
     return [
         allow("SourceTables", [*SOURCE_TABLE_ACTIONS, *items], tables),
         allow("Exports", EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
-        # Tables may share an adopted stream.
-        allow("Streams", STREAM_ACTIONS, list(dict.fromkeys(each.stream for each in arns))),
+        *only(bool(streams), allow("Streams", STREAM_ACTIONS, streams)),
         *only(bool(adopted), allow("AdoptedStreams", ADOPTED_STREAM_ACTIONS, adopted)),
+        *table_stream_grants.exporter(scope, arns),
         # A probe is encrypted like every other record.
         *allow_keys("StreamKeys", STREAM_KEY_ACTIONS, [*made, *given]),
         # DynamoDB writes the export with its caller's permissions, into the other account.
@@ -103,9 +107,10 @@ def reader(
     `first`: with what does not depend on a table.
     """
     tables = [scope.source.table_arn(each.table.source) for each in arns]
+    streams = list(dict.fromkeys(each.stream for each in table_stream_grants.with_kinesis(arns)))
     return [
         allow("Exports", READ_EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
         allow("SourceTables", READ_TABLE_ACTIONS, tables),
-        allow("Streams", READ_STREAM_ACTIONS, list(dict.fromkeys(each.stream for each in arns))),
+        *only(bool(streams), allow("Streams", READ_STREAM_ACTIONS, streams)),
         *only(first, allow("NoArn", READ_ACTIONS_WITHOUT_ARN, ["*"])),
     ]

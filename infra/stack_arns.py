@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from infra.account_config import AccountConfig
-from infra.autonaming import BUCKET_TYPE, STREAM_TYPE, TABLE_TYPE, Autonaming
+from infra.autonaming import BUCKET_TYPE, FUNCTION_TYPE, STREAM_TYPE, TABLE_TYPE, Autonaming
 from infra.key_config import KeyConfig
 from infra.table_config import TableConfig
 
@@ -42,9 +42,13 @@ class TableArns:
 
     table: TableConfig
     stream: str
+    """The Kinesis stream. Empty, as are its key and the mapping, where the table's own stream is
+    the buffer: the operator's tool makes both."""
     stream_key: str
     ledger: str
     mapping: str
+    function: str
+    """The consumer."""
     quarantine: str
     failures: str
     target_key: str | None = None
@@ -68,6 +72,8 @@ class OperatorScope:
     """Whether a table of the stack is imported."""
     bulk_puts: bool = False
     """Whether a table of the stack is loaded by bulk puts."""
+    table_streams: bool = False
+    """Whether a table of the stack has its own stream for a buffer."""
     naming: Autonaming = field(default_factory=Autonaming)
 
     def target_under_place_key(self, table: TableConfig) -> bool:
@@ -94,14 +100,20 @@ class OperatorScope:
 
         Pulumi and AWS make up the ends of names and ids, in a fixed number of characters.
         """
-        mapping = f"event-source-mapping:{UUID}"
+        mapping = self.target.arn(
+            "lambda", f"event-source-mapping:{UUID}", region=self.source.region
+        )
         stream = self.naming.name(STREAM_TYPE, f"{table.prefix}-buffer-stream")
+        made = table.stream or self.source.arn("kinesis", f"stream/{stream}")
+        function = self.naming.name(FUNCTION_TYPE, f"{table.prefix}-consumer")
+        by_stack = not table.reads_table_stream
         return TableArns(
             table,
-            stream=table.stream or self.source.arn("kinesis", f"stream/{stream}"),
-            stream_key=self.source.arn("kms", f"key/{UUID}"),
+            stream=made if by_stack else "",
+            stream_key=self.source.arn("kms", f"key/{UUID}") if by_stack else "",
             ledger=self.target.table_arn(self.naming.name(TABLE_TYPE, f"{table.prefix}-ledger")),
-            mapping=self.target.arn("lambda", mapping, region=self.source.region),
+            mapping=mapping if by_stack else "",
+            function=self.target.arn("lambda", f"function:{function}", region=self.source.region),
             quarantine=self._bucket(f"{table.prefix}-quarantine"),
             failures=self._bucket(f"{table.prefix}-on-failure"),
             target_key=next(

@@ -56,8 +56,8 @@ class StackConfig:
     tables: tuple[TableConfig, ...]
     operators: OperatorsConfig
     retention_hours: int = LONGEST_RETENTION_HOURS
-    """How long the stream keeps a change. 8760 (365 days): exports and outages may take long. No
-    run begins under 168, a week."""
+    """How long a Kinesis stream keeps a change. 8760 (365 days): exports and outages may take long.
+    No run begins under 168, a week. A table's own stream (`buffer: streams`) keeps it for 24."""
     architecture: str = "arm64"
     """The instruction set of both functions. arm64: the cheaper one, in nearly every Region.
     `x86_64` where a Region or a rule leaves no other; `make build ARCHITECTURE=x86_64` builds for
@@ -125,6 +125,7 @@ class StackConfig:
             managed_policies=self.iam.managed_policies,
             imports=any(not table.load.is_bulk for table in self.tables),
             bulk_puts=self.has_bulk_loads,
+            table_streams=any(table.reads_table_stream for table in self.tables),
             naming=self.naming,
         )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from infra.config_validation import ConfigReader
 from infra.load_config import LoadConfig, read_load
+from replicator.buffers import BUFFERS, KINESIS, STREAMS
 
 ORDERINGS = ("ledger",)
 STREAM_MODES = ("ON_DEMAND", "PROVISIONED")
@@ -36,6 +37,11 @@ class TableConfig:
     target: str
     """Name of the table that the load fills in the target account. It must not exist before, unless
     `adopt` says that it is yours."""
+    buffer: str = KINESIS
+    """Where changes wait. `kinesis`: a Kinesis data stream, for up to 365 days. `streams`: the
+    table's own stream (DynamoDB Streams), which costs nothing and keeps a change for 24 hours: for
+    a table whose export and load take less than 20. The operator's tool switches that stream on.
+    """
     ordering: str = "ledger"
     """How the newer of two changes is found. `ledger`: target items equal the source's."""
     stream_mode: str = "ON_DEMAND"
@@ -46,7 +52,8 @@ class TableConfig:
     Applied by `pulumi up --refresh` when the number here changes, at most doubled at a time. Shards
     that were split by hand stay until then: write their number here too."""
     parallelization_factor: int = 1
-    """Invocations per shard at a time. 1: more costs more probes; only growing lag needs it."""
+    """Invocations per shard at a time. 1: more costs more probes; only growing lag needs it. Always
+    1 for `buffer: streams`: what proves that a shard is through rests on the order within it."""
     batch_size: int = 500
     """Most records per invocation. 500: enough to fold changes of a hot key into one write."""
     batch_window: int = 0
@@ -113,12 +120,19 @@ class TableConfig:
         """Return the table with these keys where it has none of its own.
 
         An adopted stream has its owner's key, and so has an adopted target, whatever the stack's.
+        A table's own stream has the table's.
         """
+        others = self.stream is not None or self.reads_table_stream
         return replace(
             self,
-            stream_key=self.stream_key or (None if self.stream else of_stream),
+            stream_key=self.stream_key or (None if others else of_stream),
             target_key=self.target_key or (None if self.load.adopt else of_target),
         )
+
+    @property
+    def reads_table_stream(self) -> bool:
+        """True if the table's own stream buffers its changes."""
+        return self.buffer == STREAMS
 
     @property
     def owns_destination(self) -> bool:
@@ -164,6 +178,7 @@ def _table(section: ConfigReader) -> TableConfig:
             "name the table that the load fills (the name, not the ARN)",
             default=source,
         ),
+        buffer=section.choice("buffer", BUFFERS, default=default.buffer),
         ordering=section.choice("ordering", ORDERINGS, default=default.ordering),
         stream_mode=section.choice("streamMode", STREAM_MODES, default=default.stream_mode),
         shards=section.optional_number("shards", 1, 10_000, "shards"),
@@ -207,11 +222,43 @@ def _table(section: ConfigReader) -> TableConfig:
         makes_destination=section.flag("makeDestination", default=default.makes_destination),
         load=read_load(section),
     )
-    _refuse_shards_of_another_mode(section, table)
-    _refuse_half_an_adoption(section, table)
+    if table.reads_table_stream:
+        _refuse_settings_of_kinesis(section, table)
+    else:
+        _refuse_shards_of_another_mode(section, table)
+        _refuse_half_an_adoption(section, table)
     section.refuse_key("reverse", *NOT_BUILT)
     section.refuse_unknown_keys()
     return table
+
+
+OF_KINESIS = {
+    "streamMode": "DynamoDB sizes a table's own stream",
+    "shards": "DynamoDB sizes a table's own stream",
+    "streamKeyArn": "the table's key encrypts its stream (sourceKeyArn)",
+    "streamArn": "the operator's tool switches the table's own stream on",
+    "makeDestination": "a table's own stream needs no streaming destination",
+    "startAt": "Lambda begins to read a table's own stream at the oldest record or the newest "
+    "alone, and only the oldest loses nothing",
+}
+"""Keys that a table's own stream has no use for, with the reason."""
+
+
+def _refuse_settings_of_kinesis(section: ConfigReader, table: TableConfig) -> None:
+    for name, why in OF_KINESIS.items():
+        section.refuse_key(
+            name,
+            f"nothing, for buffer: {STREAMS}: {why}",
+            f"remove {name}, or set buffer to {KINESIS}",
+        )
+    if table.parallelization_factor != 1:
+        section.mistakes.add(
+            section.key("parallelizationFactor"),
+            table.parallelization_factor,
+            f"1, for buffer: {STREAMS}: what proves that a shard is through rests on the order "
+            "within it",
+            f"remove parallelizationFactor, or set buffer to {KINESIS}",
+        )
 
 
 def _refuse_shards_of_another_mode(section: ConfigReader, table: TableConfig) -> None:

@@ -28,7 +28,8 @@ class TableStack:
 
     table: TableConfig
     role: ConsumerRole
-    buffer: Buffer
+    buffer: Buffer | None
+    """None where the table's own stream is the buffer: the operator's tool switches that on."""
     ledger: LedgerTable
     consumer: ConsumerFunction
     watchdog: WatchdogFunction
@@ -55,8 +56,10 @@ class TableStack:
         watchdog = WatchdogFunction(table, settings, accounts, keys)
         key_grants = [*role.key_grants, *watchdog.key_grants, *key_grants]
         streams = StreamingChoice.of(table, found.runs.get(table.source), found.held)
-        buffer: Buffer
-        if table.stream is not None:
+        buffer: Buffer | None
+        if table.reads_table_stream:
+            buffer = None
+        elif table.stream is not None:
             buffer = AdoptedBuffer(table, settings, accounts, before=found.before, streams=streams)
         else:
             buffer = OwnBuffer(

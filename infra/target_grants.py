@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from infra import load_grants
+from infra import load_grants, table_stream_grants
 from infra.shared_actions import (
     EXPORT_ACTIONS,
     KEY_LOOK_ACTIONS,
@@ -74,13 +74,15 @@ def importer(
     # That of the place is in a policy of its own.
     keys = sorted({each.target_key for each in arns if each.target_key} - {*shared.places.target})
     seen = [*keys, *shared.keys] if first else keys
+    mappings = [each.mapping for each in table_stream_grants.with_kinesis(arns)]
     return [
         *load_grants.tables(scope, arns),
         *load_grants.loads(scope, shared, arns),
         allow("Exports", EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
         allow("Ledgers", IMPORTER_LEDGER_ACTIONS, [each.ledger for each in arns]),
         *only(first, allow("Journal", JOURNAL_ACTIONS, [shared.journal])),
-        allow("Mappings", MAPPING_ACTIONS, [each.mapping for each in arns]),
+        *only(bool(mappings), allow("Mappings", MAPPING_ACTIONS, mappings)),
+        *table_stream_grants.importer(scope, arns),
         # Like the export, the load reads with its caller's permissions. A key of the bucket names
         # the importer in its own policy: within one account that suffices.
         *only(first, allow("ListSnapshot", ["s3:ListBucket"], [shared.snapshots])),
@@ -98,8 +100,14 @@ def importer(
         *allow_keys("SeeKeys", KEY_LOOK_ACTIONS, seen),
         *_kept(arns),
         *only(first, *load_grants.import_log(scope)),
-        *only(first, load_grants.without_arn(scope, IMPORTER_ACTIONS_WITHOUT_ARN)),
+        *only(first, load_grants.without_arn(scope, _importer_actions_without_arn(scope))),
     ]
+
+
+def _importer_actions_without_arn(scope: OperatorScope) -> list[str]:
+    # A mapping that was made before a crash is found by its function and stream.
+    lists = (table_stream_grants.LIST_MAPPINGS,) if scope.table_streams else ()
+    return sorted([*IMPORTER_ACTIONS_WITHOUT_ARN, *lists])
 
 
 def _kept(arns: Sequence[TableArns]) -> list[Statement]:
@@ -122,13 +130,15 @@ def reader(
     """
     tables = [scope.target.table_arn(each.table.target) for each in arns]
     kept = [arn for each in arns for arn in (each.quarantine, each.failures)]
+    mappings = [each.mapping for each in table_stream_grants.with_kinesis(arns)]
     return [
         *load_grants.reader(scope, arns),
         allow("TargetTables", READ_TABLE_ACTIONS, tables),
         allow("Kept", READ_KEPT_ACTIONS, kept),
         allow("Ledgers", READ_LEDGER_ACTIONS, [each.ledger for each in arns]),
         *only(first, allow("Journal", READ_JOURNAL_ACTIONS, [shared.journal])),
-        allow("Mappings", READ_MAPPING_ACTIONS, [each.mapping for each in arns]),
+        *only(bool(mappings), allow("Mappings", READ_MAPPING_ACTIONS, mappings)),
+        *table_stream_grants.reader(scope, arns),
         # The lag that the consumer measures, and what is not in the state.
         *only(first, load_grants.without_arn(scope, READ_ACTIONS_WITHOUT_ARN)),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_aws as aws
 
@@ -26,8 +28,10 @@ from infra.role_policies import declare_policy
 from infra.roles import declare_role
 from infra.shared_actions import STREAM_KEY_ACTIONS
 from infra.stack_config import StackConfig
-from infra.statements import allow, allow_keys
+from infra.statements import Statement, allow, allow_keys
+from infra.table_buffer import TABLE_STREAM_HOURS, buffer_variable
 from infra.table_config import TableConfig
+from infra.table_stream_grants import SEE_MAPPING, for_functions, mappings_of
 from replicator.stream import MAX_RECORD_KIB
 
 INTERVAL_MINUTES = 5
@@ -41,6 +45,8 @@ OBSERVED_TABLE_ACTIONS = (
     "dynamodb:DescribeKinesisStreamingDestination",
     "dynamodb:DescribeTable",
 )
+OWN_STREAM_TABLE_ACTIONS = ("dynamodb:DescribeTable",)
+"""Where the table's own stream is the buffer: the description names the latest stream."""
 SWITCHED_TABLE_ACTIONS = ("dynamodb:GetResourcePolicy",)
 """After a switch: whether the source's Deny is still there."""
 OBSERVED_STREAM_ACTIONS = ("kinesis:DescribeStreamSummary", "kinesis:ListShards")
@@ -109,9 +115,16 @@ class WatchdogFunction(pulumi.ComponentResource):
         return pulumi.ResourceOptions(parent=self, provider=self._accounts.source)
 
     def declare_function(
-        self, buffer: Buffer, ledger: LedgerTable, consumer: ConsumerFunction, archive: Archive
+        self,
+        buffer: Buffer | None,
+        ledger: LedgerTable,
+        consumer: ConsumerFunction,
+        archive: Archive,
     ) -> None:
-        """Declare function, schedule and log, and what the roles may do."""
+        """Declare function, schedule and log, and what the roles may do.
+
+        `buffer`: None where it is the table's own stream.
+        """
         table, settings = self._table, self._settings
         role, observer, key = self._role, self._observer, self._keys.consumer
         self._grant_observer(buffer)
@@ -167,24 +180,42 @@ class WatchdogFunction(pulumi.ComponentResource):
             parent=self,
         )
 
-    def _grant_observer(self, buffer: Buffer) -> None:
+    def _grant_observer(self, buffer: Buffer | None) -> None:
         source = self._settings.source.table_arn(self._table.source)
         switched = SWITCHED_TABLE_ACTIONS if self._settings.switch else ()
-        made = [] if self._table.stream_key else buffer.made_stream_keys
         declare_policy(
             f"{self._table.prefix}-observer-grants",
             self._observer.name,
             document(
-                allow("SeeTable", [*OBSERVED_TABLE_ACTIONS, *switched], [source]),
-                allow("SeeStream", OBSERVED_STREAM_ACTIONS, [buffer.stream_arn]),
-                allow("PutProbes", PROBE_ACTIONS, [buffer.stream_arn]),
-                *allow_keys("EncryptProbes", STREAM_KEY_ACTIONS, made),
+                *self._sees_source(source, buffer, switched),
                 allow("NoArn", ["cloudwatch:GetMetricStatistics"], ["*"]),
             ),
             pulumi.ResourceOptions.merge(
                 self._in_source, pulumi.ResourceOptions(depends_on=self.key_grants)
             ),
             managed=self._settings.iam.managed_policies,
+        )
+
+    def _sees_source(
+        self, source: str, buffer: Buffer | None, switched: Sequence[str]
+    ) -> list[Statement]:
+        if buffer is None:  # it puts no probe, and the table's description names its stream
+            return [allow("SeeTable", [*OWN_STREAM_TABLE_ACTIONS, *switched], [source])]
+        made = [] if self._table.stream_key else buffer.made_stream_keys
+        return [
+            allow("SeeTable", [*OBSERVED_TABLE_ACTIONS, *switched], [source]),
+            allow("SeeStream", OBSERVED_STREAM_ACTIONS, [buffer.stream_arn]),
+            allow("PutProbes", PROBE_ACTIONS, [buffer.stream_arn]),
+            *allow_keys("EncryptProbes", STREAM_KEY_ACTIONS, made),
+        ]
+
+    def _sees_mapping(self, consumer: ConsumerFunction) -> Statement:
+        if consumer.mapping_arn is not None:
+            return allow("SeeMapping", [SEE_MAPPING], [consumer.mapping_arn])
+        # The operator's tool makes it: the settings row says which it is.
+        any_mapping = mappings_of(self._settings.operator_scope)
+        return allow(
+            "SeeMapping", [SEE_MAPPING], [any_mapping], when=for_functions([consumer.function_arn])
         )
 
     def _grants(
@@ -201,7 +232,7 @@ class WatchdogFunction(pulumi.ComponentResource):
             role.name,
             document(
                 allow("Observe", ["sts:AssumeRole"], [observer.arn]),
-                allow("SeeMapping", ["lambda:GetEventSourceMapping"], [consumer.mapping_arn]),
+                self._sees_mapping(consumer),
                 allow("NoArn", ["cloudwatch:GetMetricStatistics"], ["*"]),
                 allow(
                     "SeeFunction",
@@ -230,7 +261,7 @@ class WatchdogFunction(pulumi.ComponentResource):
     def _environment(
         self,
         observer: aws.iam.Role,
-        buffer: Buffer,
+        buffer: Buffer | None,
         ledger: LedgerTable,
         consumer: ConsumerFunction,
     ) -> dict[str, pulumi.Input[str]]:
@@ -245,11 +276,21 @@ class WatchdogFunction(pulumi.ComponentResource):
             "LEDGER_TABLE": ledger.name,
             "QUARANTINE_BUCKET": consumer.quarantine.name,
             "ON_FAILURE_BUCKET": consumer.failures.name,
+            "CONSUMER_FUNCTION": consumer.outputs["functionName"],
+            "OBSERVER_ROLE_ARN": observer.arn,
+            **self._buffer_variables(buffer, consumer),
+        }
+
+    def _buffer_variables(
+        self, buffer: Buffer | None, consumer: ConsumerFunction
+    ) -> dict[str, pulumi.Input[str]]:
+        table, settings = self._table, self._settings
+        if buffer is None:
+            return {**buffer_variable(table), "RETENTION_HOURS": str(TABLE_STREAM_HOURS)}
+        return {
             "STREAM_NAME": buffer.stream_name,
             "STREAM_ARN": buffer.stream_arn,
             "MAPPING_UUID": consumer.outputs["mappingUuid"],
-            "CONSUMER_FUNCTION": consumer.outputs["functionName"],
-            "OBSERVER_ROLE_ARN": observer.arn,
             "PARALLELIZATION_FACTOR": str(table.parallelization_factor),
             "RETENTION_HOURS": str(settings.retention_hours),
             "MAX_RECORD_KIB": str(MAX_RECORD_KIB),
