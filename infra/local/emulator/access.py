@@ -16,6 +16,7 @@ from typing import Any
 from infra.local.emulator import shard_iterators
 from infra.local.emulator.call_log import BEHIND, CallLog
 from infra.local.emulator.patching import Json, Ministack
+from infra.partitions import endpoint
 
 EXPORT_WRITES = ("s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl")
 IMPORT_READS = ("s3:GetObject", "s3:ListBucket")
@@ -238,13 +239,14 @@ class PermissionChecks:
         actions: Iterable[str],
         arn: str,
         policy: ResourcePolicy | None = None,
+        keys: Mapping[str, str] | None = None,
     ) -> str | None:
         """Return the first of these that the function's role may not do: "a:B on resource: …"."""
         if not self._ministack.app.AUTH:
             return None
         key, account = self._role_key(function), function["FunctionArn"].split(":")[4]
         for action in actions:
-            if not self.permits(key, account, action, arn, policy):
+            if not self.permits(key, account, action, arn, policy, keys):
                 return f"{action} on resource: {arn}"
         return None
 
@@ -256,7 +258,9 @@ class PermissionChecks:
         `managed` is the alias of the AWS managed key, which needs no permission.
         """
         found = self._customer_key(key, stream_arn, managed)
-        return found and self.function_refusal(function, ("kms:Decrypt",), *found)
+        caller = function["FunctionArn"].split(":")[4]
+        keys = _through(stream_arn, caller)
+        return found and self.function_refusal(function, ("kms:Decrypt",), *found, keys)
 
     def caller_decryption_refusal(
         self, key: str | None, stream_arn: str, managed: str
@@ -266,7 +270,8 @@ class PermissionChecks:
         if found is None:
             return None
         account = self._ministack.responses.get_account_id()
-        allowed = self.permits(self.caller_key(), account, "kms:Decrypt", *found)
+        keys = _through(stream_arn, account)
+        allowed = self.permits(self.caller_key(), account, "kms:Decrypt", *found, keys)
         return None if allowed else found[0]
 
     def _customer_key(
@@ -295,15 +300,24 @@ class PermissionChecks:
         return str(credentials["AWS_ACCESS_KEY_ID"])
 
     def permits(
-        self, key: str, account: str, action: str, arn: str, policy: ResourcePolicy | None = None
+        self,
+        key: str,
+        account: str,
+        action: str,
+        arn: str,
+        policy: ResourcePolicy | None = None,
+        keys: Mapping[str, str] | None = None,
     ) -> bool:
-        """Return whether this access key's policies and the resource's allow the action."""
+        """Return whether this access key's policies and the resource's allow the action.
+
+        `keys`: condition keys of the service's request.
+        """
         if not self._ministack.app.AUTH:
             return True
         principal = self._iam.resolve_principal(key, account)
         if isinstance(principal, self._iam.AuthError):
             return False
-        context = self._context(principal.arn, principal.account, action, arn)
+        context = self._context(principal.arn, principal.account, action, arn, keys)
         if principal.policies is None:  # an account's root
             result = self._iam.EvalResult("Allow", principal.arn)
         else:
@@ -341,6 +355,15 @@ class PermissionChecks:
             secure_transport=True,
             service_context={name.lower(): value for name, value in (keys or {}).items()},
         )
+
+
+def _through(stream_arn: str, caller: str) -> Mapping[str, str]:
+    """Return what KMS sees of a decryption that a stream's service makes for a caller's account.
+
+    A table's own stream is DynamoDB's, as its table ("How DynamoDB uses AWS KMS").
+    """
+    _, _, service, region, *_ = stream_arn.split(":")
+    return {"kms:ViaService": endpoint(service, region), "kms:CallerAccount": caller}
 
 
 def mapped_function() -> str | None:
