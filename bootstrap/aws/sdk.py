@@ -6,9 +6,12 @@ data path; a botocore that knows them uses its own description.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
+from typing import Any
 
 import botocore.session
+from botocore.loaders import create_loader
 
 DATA = Path(__file__).with_name("sdk_data")
 """Laid out as botocore's `data` folder."""
@@ -29,8 +32,19 @@ def sdk_session(profile: str | None = None) -> botocore.session.Session:
 
 def with_bulk_operations(session: botocore.session.Session) -> botocore.session.Session:
     """Make a session, which has made no client yet, know the bulk operations; return it."""
-    loader = session.get_component("data_loader")
+    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+    return session
+
+
+@functools.cache
+def _loader(data_path: str | None) -> Any:
+    """Return what reads AWS's descriptions from the user's folders and botocore's own.
+
+    It keeps what it has read. A session's own loader reads again what others have: a tenth of a
+    second of work for each session of a role.
+    """
+    loader = create_loader(data_path)
     if NEWEST_OPERATION not in loader.load_data(MODEL)["operations"]:
         # First on the path: botocore reads one extras file, the first that it finds.
         loader.search_paths.insert(0, str(DATA))
-    return session
+    return loader
