@@ -58,8 +58,9 @@ serve: $(READY)  ## keep the local cloud with the deployed stack running
 try-pulumi: $(READY)  ## a shell with the real Pulumi CLI on the local cloud: pulumi up, before an account has to take it
 	@$(BIN)/python -m tests.pulumi_engine.shell
 
-build: $(READY)  ## build the Lambda archive that `pulumi up` deploys: ARCHITECTURE=x86_64 where the stack file says so
+build: $(READY)  ## build what `pulumi up` deploys: the Lambda archive, and the job of verifications on Glue; ARCHITECTURE=x86_64 where the stack file says so
 	@$(BIN)/python -m infra.package $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
+	@$(BIN)/python -m infra.glue_package
 
 format: $(READY)  ## format the code
 	@$(BIN)/ruff format .

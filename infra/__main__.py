@@ -22,9 +22,11 @@ from infra.snapshot import SnapshotBucket
 from infra.switch_roles import SwitchRoles
 from infra.table_stack import TableStack
 from infra.target_write_deny import TargetWriteDeny
+from infra.verification import VerificationJob
 
 settings = preflight.load_config()
 archive = preflight.require_archive(settings)
+glue_package = preflight.require_glue_package(settings)
 secrets = SecretTexts.kept_secret()
 before = preflight.last_outputs()
 preflight.refuse_other_places(settings, before)
@@ -35,8 +37,18 @@ settings = with_earlier_target_keys(settings, before)
 operators = Operators("replication", settings, accounts)
 exporter, importer = operators.exporter.arn, operators.importer.arn
 keys, key_grants = operators.keys, operators.key_grants
+verification = VerificationJob.wanted("replication-verification", settings, accounts, keys)
+if verification:
+    key_grants = [*key_grants, *verification.key_grants]
 snapshot = SnapshotBucket(
-    "replication-snapshot", settings, accounts, keys, key_grants, writer=exporter, reader=importer
+    "replication-snapshot",
+    settings,
+    accounts,
+    keys,
+    key_grants,
+    writer=exporter,
+    reader=importer,
+    job=verification.role_arn if verification else None,
 )
 notifications = Notifications("replication-alarms", settings, accounts, keys)
 
@@ -59,8 +71,10 @@ for table in settings.tables:
     if table.load.is_bulk:
         name = f"{table.prefix}-bulk-puts"
         OtherBulkPuts(name, table.target, settings, accounts, notifications, importer)
+if verification and glue_package:
+    verification.declare_job(snapshot, glue_package, operators.importer)
 declare_dashboard("replication-dashboard", settings, accounts, alarms, role=operators.importer.name)
 for name, value in outputs(
-    settings, operators, keys, switch_roles, snapshot, stacks, migrating
+    settings, operators, keys, switch_roles, snapshot, stacks, migrating, verification
 ).items():
     pulumi.export(name, secrets.marked(value))

@@ -12,11 +12,13 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pulumi
 
-from infra import package, partitions
+from infra import glue_package, package, partitions
+from infra.glue_package import GluePackage
 from infra.local import program
 from infra.local.program import STACK_OUTPUTS
 from infra.local.secret_values import without_secrets
 from infra.resource_names import SUFFIX
+from infra.verification_names import GLUE
 
 # How AWS names what has an ARN.
 ARNS = {
@@ -35,6 +37,7 @@ ARNS = {
     "aws:cloudwatch/metricAlarm:MetricAlarm": (
         "arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}"
     ),
+    "aws:glue/job:Job": "arn:{partition}:glue:{region}:{account}:job/{name}",
     "aws:sns/topic:Topic": "arn:{partition}:sns:{region}:{account}:{name}",
 }
 
@@ -71,7 +74,7 @@ class DryRun:
         with tempfile.TemporaryDirectory() as folder:
             archive = Path(folder) / "lambda"
             stand_in_archive(archive, config.get("architecture", "arm64"))
-            values = {**config, "lambdaArchive": str(archive)}
+            values = {**config, "lambdaArchive": str(archive), **stand_in_job(config, archive)}
             outputs = program.run(engine, values, stack=stack)
         return cls(tuple(engine.declared), outputs)
 
@@ -111,6 +114,25 @@ class _DryEngine(pulumi.runtime.Mocks):
         self, args: pulumi.runtime.MockCallArgs
     ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         return {"outputs": {}} if args.token == STACK_OUTPUTS else dict(args.args), []
+
+
+def stand_in_job(config: Mapping[str, Any], archive: Path) -> dict[str, Any]:
+    """Return `verification` with a folder that passes for a current build of its job, if any.
+
+    `archive`: the folder beside which it is made.
+    """
+    chosen = config.get("verification") or {}
+    if chosen.get("engine") != GLUE:
+        return {}
+    folder = archive.with_name(f"{archive.name}-glue")
+    (folder / glue_package.WHEELS).mkdir(parents=True, exist_ok=True)
+    (folder / glue_package.SCRIPT).write_text("")
+    (folder / glue_package.MODULES).write_bytes(b"")
+    (folder / glue_package.WHEELS / "msgspec-0.0.0-py3-none-any.whl").write_bytes(b"")
+    glue_package.write_manifest(
+        GluePackage(folder, "glue", glue_package.inputs_hash("glue"), package.tree_hash(folder))
+    )
+    return {"verification": {**chosen, "package": str(folder)}}
 
 
 def stand_in_archive(folder: Path, architecture: str = "arm64") -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from infra.autonaming import FUNCTION_TYPE, LOG_GROUP_TYPE
+from infra.autonaming import FUNCTION_TYPE, LOG_GROUP_TYPE, ROLE_TYPE
 from infra.key_config import PLACES
 from infra.partitions import endpoint
 from infra.stack_config import StackConfig
 from infra.statements import Condition, Statement
 from infra.table_config import TableConfig
+from infra.verification_names import LOGS, ROLE
 
 CLOUDWATCH, EVENTS = "cloudwatch.amazonaws.com", "events.amazonaws.com"
 LOG_KEY_ACTIONS = (
@@ -69,6 +70,8 @@ def service_statements(place: str, settings: StackConfig) -> list[Statement]:
     found = []
     if place == "consumer":
         found.append(_logs(settings))
+    if place == "target" and settings.verification.on_glue:
+        found.append(_job_logs(settings))
     topics = topics_of(place, settings)
     if topics:
         found.append(
@@ -93,6 +96,13 @@ def key_services(place: str, settings: StackConfig) -> list[str]:
     return [str(each["Principal"]["Service"]) for each in statements]
 
 
+def _job_logs(settings: StackConfig) -> Statement:
+    name = f"{LOGS}{settings.naming.wildcard(ROLE_TYPE, ROLE)}/*"
+    return _for_log_groups(
+        [settings.target.arn("logs", f"log-group:{name}")], settings.target.region
+    )
+
+
 def _logs(settings: StackConfig) -> Statement:
     region = settings.source.region
     groups = [
@@ -101,11 +111,15 @@ def _logs(settings: StackConfig) -> Statement:
         for each in FUNCTIONS
         for name in [settings.naming.wildcard(LOG_GROUP_TYPE, f"{table.prefix}-{each}-logs")]
     ]
+    return _for_log_groups(groups, region)
+
+
+def _for_log_groups(groups: Sequence[str], region: str) -> Statement:
     return _for_service(
         "LogGroups",
         endpoint("logs", region),
         LOG_KEY_ACTIONS,
-        {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
+        {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": list(groups)}},
     )
 
 

@@ -17,6 +17,8 @@ from infra.snapshot import SnapshotBucket
 from infra.stack_config import StackConfig
 from infra.table_config import TableConfig
 from infra.table_stack import TableStack
+from infra.verification import VerificationJob
+from infra.verification_config import VerificationConfig
 
 
 def outputs(
@@ -27,6 +29,7 @@ def outputs(
     snapshot: SnapshotBucket,
     tables: Sequence[TableStack],
     migrating: Set[str],
+    verification: VerificationJob | None,
 ) -> dict[str, Any]:
     """Return the stack's outputs by name; `bootstrap/core/stack_outputs.py` reads them.
 
@@ -80,6 +83,8 @@ def outputs(
         found["snapshotKeyArn"] = snapshot.key_arn
     if places_with_made_keys(settings):
         found["madeKeys"] = len(places_with_made_keys(settings))
+    if settings.verification != VerificationConfig():
+        found["verification"] = _verification(settings.verification, verification)
     if keys.by_place:
         found["keys"] = keys.outputs
         found["keyServices"] = {place: key_services(place, settings) for place in keys.outputs}
@@ -92,6 +97,19 @@ def _earlier_keys(table: TableConfig) -> dict[str, Any]:
     # The configuration does not have them any more, and so cannot say that they are secret.
     kept = pulumi.Output.secret(keys) if holds_secret("tables") else keys
     return {"earlierTargetKeyArns": kept} if keys else {}
+
+
+def _verification(config: VerificationConfig, job: VerificationJob | None) -> dict[str, Any]:
+    """Return the default engine of `verify`, and the job."""
+    if job is None:
+        return {"engine": config.engine}
+    return {
+        "engine": config.engine,
+        "workers": config.workers,
+        "workerType": config.worker_type,
+        "maxHours": config.max_hours,
+        **job.outputs,
+    }
 
 
 def _load(load: LoadConfig) -> dict[str, Any]:

@@ -16,8 +16,9 @@ import pulumi
 import pulumi_aws as aws
 from pulumi.runtime.settings import _get_rpc_manager
 
-from infra import engine_config, package
+from infra import engine_config, glue_package, package
 from infra.accounts import Accounts
+from infra.glue_package import GluePackage
 from infra.held_resources import HeldResources, last_tables
 from infra.kept_blocks import find_lost_blocks
 from infra.kept_buffers import find_other_buffers
@@ -97,6 +98,18 @@ def require_archive(config: StackConfig) -> Archive:
         archive = package.require(config.lambda_archive)
         package.refuse_another_architecture(archive, config.architecture)
         return archive
+
+
+def require_glue_package(config: StackConfig) -> GluePackage | None:
+    """Return the built package of the verification's job; None where the stack makes no job.
+
+    Raises:
+        RefusedPackageError: there is none, or it is stale; with the command that builds it.
+    """
+    if not config.verification.on_glue:
+        return None
+    with _text_alone():
+        return glue_package.require(config.verification.package)
 
 
 def last_outputs() -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from infra.place_keys import PlaceKey, PlaceKeys
 from infra.policies import KEY_ADMINISTRATION, Text, document
 from infra.shared_actions import OBJECT_KEY_ACTIONS
 from infra.stack_config import StackConfig
-from infra.statements import allow, through
+from infra.statements import allow, only, through
 
 
 class SnapshotBucket(pulumi.ComponentResource):
@@ -40,13 +40,15 @@ class SnapshotBucket(pulumi.ComponentResource):
         *,
         writer: pulumi.Output[str],
         reader: pulumi.Output[str],
+        job: pulumi.Output[str] | None = None,
     ) -> None:
-        """`key_grants`: of the roles to use the keys of the places."""
+        """`key_grants`: of the roles to use the keys of the places. `job`: the role of a
+        verification's job, which reads exports and writes its results."""
         super().__init__("replication:index:Snapshot", name)
         key = keys.target if settings.snapshots_under_place_key else None
         self.own_key_arn = None
         if settings.snapshot_key:
-            made = self._key(name, settings, accounts, writer, reader)
+            made = self._key(name, settings, accounts, writer, reader, job)
             key, self.own_key_arn = PlaceKey(made.arn, made), made.arn
         self.key_arn = key.arn if key else None
         self.bucket = PrivateBucket(
@@ -78,6 +80,7 @@ class SnapshotBucket(pulumi.ComponentResource):
         accounts: Accounts,
         writer: pulumi.Output[str],
         reader: pulumi.Output[str],
+        job: pulumi.Output[str] | None,
     ) -> aws.kms.Key:
         """In the bucket's account and Region, as an export requires ("Requesting a table export").
 
@@ -96,6 +99,10 @@ class SnapshotBucket(pulumi.ComponentResource):
                 allow("ExporterWrites", OBJECT_KEY_ACTIONS, ["*"], principal=writer, when=by_s3),
                 # It reads snapshots, and exports the target for `verify`.
                 allow("ImporterUses", OBJECT_KEY_ACTIONS, ["*"], principal=reader, when=by_s3),
+                *only(
+                    job is not None,
+                    allow("JobUses", OBJECT_KEY_ACTIONS, ["*"], principal=job, when=by_s3),
+                ),
             ),
             opts=pulumi.ResourceOptions(
                 parent=self, provider=accounts.target, protect=settings.protect

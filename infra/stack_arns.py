@@ -74,6 +74,8 @@ class OperatorScope:
     """Whether a table of the stack is loaded by bulk puts."""
     table_streams: bool = False
     """Whether a table of the stack has its own stream for a buffer."""
+    verification_job: bool = False
+    """Whether the stack has a job for verifications, which the importer may run."""
     naming: Autonaming = field(default_factory=Autonaming)
 
     def target_under_place_key(self, table: TableConfig) -> bool:

@@ -27,6 +27,7 @@ from infra.stack_arns import OperatorScope
 from infra.switch_config import SwitchConfig, read_switch
 from infra.table_config import NOT_BUILT, TableConfig, read_tables
 from infra.tag_config import TagConfig, read_tags
+from infra.verification_config import VerificationConfig, read_verification
 from infra.vpc_config import VpcConfig, read_vpc
 
 __all__ = ["ConfigError", "OperatorsConfig", "StackConfig", "TableConfig", "value_of"]
@@ -91,6 +92,8 @@ class StackConfig:
     """Whether the stack makes the roles that `switch` needs, one in each account, and who may
     assume them. They change resource policies of the tables, which amounts to full control of the
     tables' data. `true`: those who may assume the operators' roles."""
+    verification: VerificationConfig = field(default_factory=VerificationConfig)
+    """Where `verify` compares, and with what."""
 
     def account(self, side: str) -> AccountConfig:
         """Return the account of `source` or `target`."""
@@ -126,6 +129,7 @@ class StackConfig:
             imports=any(not table.load.is_bulk for table in self.tables),
             bulk_puts=self.has_bulk_loads,
             table_streams=any(table.reads_table_stream for table in self.tables),
+            verification_job=self.verification.on_glue,
             naming=self.naming,
         )
 
@@ -253,6 +257,7 @@ class StackConfig:
             ),
             iam=read_iam(top),
             switch=read_switch(top, operators, source, target),
+            verification=read_verification(top),
         )
         top.refuse_key("reverse", *NOT_BUILT)
         top.refuse_unknown_keys()

@@ -66,9 +66,9 @@ def size_limit(policy: int, *, managed: bool = False) -> int:
     return MANAGED_POLICY_LIMIT if policy or managed else INLINE_POLICY_LIMIT
 
 
-def most_policies(*, managed: bool, keys: bool = False) -> int:
-    """Return how many policies a role can have. `keys`: beside one for keys, which is attached."""
-    return ATTACHED_POLICIES_LIMIT + (0 if managed else 1) - (1 if keys else 0)
+def most_policies(*, managed: bool, others: int = 0) -> int:
+    """Return how many policies a role can have for tables. `others`: attached beside them."""
+    return ATTACHED_POLICIES_LIMIT + (0 if managed else 1) - others
 
 
 def tables_per_policy(role: str, scope: OperatorScope, tables: Sequence[TableConfig]) -> list[int]:
@@ -80,8 +80,10 @@ def tables_per_policy(role: str, scope: OperatorScope, tables: Sequence[TableCon
     shared, start = scope.expected_shared(), 0
     counts: list[int] = []
     managed = scope.managed_policies
-    keys = bool(KEY_GRANTS_BY_ROLE[role](scope, shared.places, tables))
-    while start < len(arns) and len(counts) < most_policies(managed=managed, keys=keys):
+    # One for keys, one for the job.
+    others = int(bool(KEY_GRANTS_BY_ROLE[role](scope, shared.places, tables)))
+    others += role == "importer" and scope.verification_job
+    while start < len(arns) and len(counts) < most_policies(managed=managed, others=others):
         first, count = not counts, 0
         while start + count < len(arns):
             named = arns[start : start + count + 1]

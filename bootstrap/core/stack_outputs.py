@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bootstrap.core.errors import UsageError
 from bootstrap.core.output_members import OutputMembers
+from bootstrap.core.verification_outputs import VerificationOutputs, read_verification
 from infra.load_names import BULK, IMPORT, STANDARD, TIERS
 from replicator import names
 from replicator.buffers import BUFFERS, KINESIS, STREAMS
@@ -199,6 +200,8 @@ class Outputs:
     """Both functions are in a VPC of the target account."""
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The tags of the stack's resources; empty if an older program named none."""
+    verification: VerificationOutputs = field(default_factory=VerificationOutputs)
+    """Where `verify` compares; the default where the stack file says nothing."""
 
     def for_looking(self) -> Outputs:
         """Return the same stack with the roles that only read.
@@ -337,6 +340,7 @@ def parse(text: str, origin: str, fix: str = STALE) -> Outputs:
         made_key_count=top.optional_number("madeKeys") or 0,
         in_vpc=top.has("vpc"),
         tags=top.texts("tags"),
+        verification=read_verification(top),
     )
     if mistakes:
         shown = mistakes[:SHOWN_MISTAKES]

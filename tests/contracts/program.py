@@ -91,6 +91,13 @@ RICH: Mapping[str, Any] = {
     },
     "snapshotKey": True,
     "keys": {"source": "create", "consumer": "create", "target": KEPT_KEY},
+    "verification": {
+        "engine": "glue",
+        "workers": 20,
+        "workerType": "G.2X",
+        "maxHours": 4,
+        "package": "build/glue",
+    },
     "switch": {"source": ["account"], "target": ["account"], "mfa": True},
     "protect": False,
     "tags": {"team": "payments", "managed-by": None},

@@ -31,6 +31,7 @@ from infra.operators_config import OperatorsConfig
 from infra.stack_config import StackConfig
 from infra.switch_config import SwitchConfig
 from infra.table_config import TableConfig
+from infra.verification_config import VerificationConfig
 from infra.vpc_config import VpcConfig
 from tests.docs.pages import ROOT
 
@@ -61,6 +62,7 @@ SECTIONS: Mapping[str, tuple[str, type]] = {
     "operators": ("`operators`", OperatorsConfig),
     "switch": ("`switch`, as a mapping", SwitchConfig),
     "iam": ("`iam`", IamConfig),
+    "verification": ("`verification`", VerificationConfig),
     "buckets": ("`buckets`", BucketConfig),
     "keys": ("`keys`", KeyConfig),
     "buckets.accessLogs": ("`buckets.accessLogs`", BucketConfig),
@@ -111,6 +113,7 @@ KINDS = {
     "alarms": "`emails` or `topics`, `thresholds`: see below",
     "iam": "`managedPolicies`: see below",
     "switch": "`true`, `false`, or `source`, `target`, `mfa`: see below",
+    "verification": "`engine`, `workers`, `workerType`, `maxHours`, `package`: see below",
     "tags": "texts by key; up to 47, of up to 256 letters, digits, spaces and `_.:/=+@-` each",
     "operators.source": "a list of ARNs of roles or users, or `account`",
     "operators.target": "a list of ARNs of roles or users, or `account`",

@@ -13,6 +13,10 @@ ARCHIVE = "0def7320c3a5731c473e5ecbe6d01bc7"
 """Pulumi's signature of an archive (sdk/go/common/resource/sig)."""
 
 
+ASSET = "c44067f5952c0a294b673a41bacd8c17"
+"""Of an asset, such as one file."""
+
+
 def plain(value: Any) -> Any:
     """Return a Struct, or a value of one, without secrets' wrapping and without nulls.
 
@@ -27,6 +31,8 @@ def plain(value: Any) -> Any:
     signature = value.get(rpc._special_sig_key)
     if signature == ARCHIVE:
         return pulumi.FileArchive(value["path"]) if "path" in value else value["hash"]
+    if signature == ASSET:
+        return pulumi.FileAsset(value["path"]) if "path" in value else value["hash"]
     if signature is not None:
         return plain(value.get("value"))
     return {key: plain(inner) for key, inner in value.items() if inner is not None}
@@ -41,7 +47,7 @@ def comparable(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     signature = value.get(rpc._special_sig_key)
-    if signature == ARCHIVE:
+    if signature in (ARCHIVE, ASSET):
         return value.get("hash")
     if signature is not None:
         return comparable(value.get("value"))

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from infra.local.bindings import dynamodb, events, iam, kinesis, kms, lambda_, monitoring, s3
+from infra.local.bindings import (
+    dynamodb,
+    events,
+    glue,
+    iam,
+    kinesis,
+    kms,
+    lambda_,
+    monitoring,
+    s3,
+)
 from infra.local.bindings.inputs import BindingError, Inputs
 from infra.local.bindings.request import Binding, Created, Request
 
@@ -21,6 +31,8 @@ BINDINGS: Mapping[str, Binding] = {
     ),
     "aws:dynamodb/resourcePolicy:ResourcePolicy": dynamodb.resource_policy,
     "aws:dynamodb/table:Table": dynamodb.table,
+    "aws:glue/job:Job": glue.job,
+    "aws:glue/securityConfiguration:SecurityConfiguration": glue.security_configuration,
     "aws:iam/policy:Policy": iam.policy,
     "aws:iam/role:Role": iam.role,
     "aws:iam/rolePolicy:RolePolicy": iam.role_policy,
@@ -35,6 +47,7 @@ BINDINGS: Mapping[str, Binding] = {
     "aws:s3/bucket:Bucket": s3.bucket,
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": s3.lifecycle,
     "aws:s3/bucketLogging:BucketLogging": s3.logging,
+    "aws:s3/bucketObjectv2:BucketObjectv2": s3.bucket_object,
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": s3.ownership_controls,
     "aws:s3/bucketPolicy:BucketPolicy": s3.policy,
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": s3.public_access_block,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from infra.local.bindings.inputs import Inputs
+import pulumi
+
+from infra.local.bindings.inputs import BindingError, Inputs
 from infra.local.bindings.request import Created, Request
 
 
@@ -106,3 +109,20 @@ def policy(request: Request) -> Created:
     name = request.inputs.text("bucket")
     request.client("s3").put_bucket_policy(Bucket=name, Policy=request.inputs.document("policy"))
     return Created(name)
+
+
+def bucket_object(request: Request) -> Created:
+    """Put a file. The provider's tags are left out of objects, which take ten at most."""
+    inputs = request.inputs
+    bucket, key, source = inputs.text("bucket"), inputs.text("key"), inputs.get("source")
+    if not isinstance(source, pulumi.FileAsset):
+        raise BindingError(f"source is a {type(source).__name__}, and only a FileAsset is known")
+    how = {"ServerSideEncryption": inputs.text("serverSideEncryption")}
+    if inputs.get("kmsKeyId"):
+        how["SSEKMSKeyId"] = inputs.text("kmsKeyId")
+    tags = inputs.object("overrideProvider").object("defaultTags")
+    if tags.get("tags"):
+        raise BindingError("overrideProvider.defaultTags.tags is not empty")
+    body = Path(source.path).read_bytes()
+    request.client("s3").put_object(Bucket=bucket, Key=key, Body=body, **how)
+    return Created(f"{bucket}/{key}", {"arn": f"arn:aws:s3:::{bucket}/{key}"})

@@ -70,6 +70,17 @@ def _read_policy(resource: Resource) -> dict[str, Any]:
     return {"policy": document(found["Policy"], resource.state, "policy")}
 
 
+def _read_object(resource: Resource) -> dict[str, Any]:
+    bucket, _, key = resource.id.partition("/")
+    resource.client("s3").head_object(Bucket=bucket, Key=key)
+    return {}
+
+
+def _delete_object(resource: Resource) -> None:
+    bucket, _, key = resource.id.partition("/")
+    resource.client("s3").delete_object(Bucket=bucket, Key=key)
+
+
 def _deleted_by(operation: str) -> Callable[[Resource], None]:
     def delete(resource: Resource) -> None:
         getattr(resource.client("s3"), operation)(Bucket=resource.id)
@@ -91,6 +102,12 @@ BUCKET = ResourceType(
     replaced_by=frozenset({"bucket", "region"}),
     name="bucket",
     longest_name=63,
+    computed=frozenset({"arn"}),
+)
+OBJECT = ResourceType(
+    read=_read_object,
+    delete=_delete_object,
+    replaced_by=frozenset({"bucket", "key", "region"}),
     computed=frozenset({"arn"}),
 )
 LOGGING = ResourceType(

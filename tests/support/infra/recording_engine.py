@@ -12,7 +12,7 @@ from typing import Any
 import pulumi
 from pulumi.runtime import mocks, rpc
 
-from infra.dry_run import stand_in_archive
+from infra.dry_run import stand_in_archive, stand_in_job
 from infra.local import program
 from infra.local.program import STACK_OUTPUTS, TABLE
 from infra.local.secret_values import without_secrets
@@ -176,7 +176,7 @@ def record(
         before or {}, held if isinstance(held, Mapping) else {urn: {} for urn in held}, suffix
     )
     monitor = _Monitor(answers)
-    values = {"lambdaArchive": str(archive), **config}
+    values = {"lambdaArchive": str(archive), **config, **stand_in_job(config, archive)}
     outputs = program.run(answers, values, stack=stack, monitor=monitor)
     return Deployment([r for r in monitor.registered if r.kind != "Stack"], outputs)
 
