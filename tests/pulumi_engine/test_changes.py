@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra import glue_package
 from tests.pulumi_engine.engine import OPEN_COROUTINES, Engine, EngineStack, RefusedError
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_COROUTINES)]
@@ -86,6 +87,39 @@ def test_a_table_goes_over_to_bulk_puts_and_back_by_two_policies_and_a_rule(
         assert up.changed == {policy: {"policy"} for policy in policies}
         assert up.outputs["tables"][0]["load"] == load
     assert stack.outputs()["tables"][0] == imported
+
+
+def test_a_verification_on_glue_is_added_changed_and_taken_away_with_nothing_else(
+    engine: Engine, stack: EngineStack
+) -> None:
+    package = glue_package.build("glue-local", folder=engine.project / "glue-local")
+    made = {
+        "BucketObjectv2 replication-verification-modules",
+        "BucketObjectv2 replication-verification-script",
+        "Job replication-verification",
+        "LogGroup replication-verification-error-log",
+        "LogGroup replication-verification-output-log",
+        "Policy replication-verification-operators",
+        "Role replication-verification-role",
+        "RolePolicy replication-verification-grants",
+        "RolePolicyAttachment replication-verification-operators-attachment",
+        "VerificationJob replication-verification",
+    }
+    chosen = {"engine": "glue", "workers": 5, "package": str(package.folder)}
+    stack.configure(engine.config(ORDERS, verification=chosen))
+    up = stack.up()
+    assert up.by_operation == {"create": made}
+    assert up.outputs["verification"]["workers"] == 5
+    assert stack.up().unchanged
+    stack.configure(engine.config(ORDERS, verification={**chosen, "workers": 8}))
+    up = stack.up()
+    assert up.changed == {"Job replication-verification": {"numberOfWorkers"}}
+    glue = engine.cloud.client("glue", engine.cloud.target)
+    found = glue.get_job(JobName=up.outputs["verification"]["jobName"])["Job"]
+    assert (found["NumberOfWorkers"], found["MaxRetries"]) == (8, 0)
+    stack.configure(engine.config(ORDERS))
+    assert stack.up().by_operation == {"delete": made}
+    assert "verification" not in stack.outputs()
 
 
 def test_what_a_first_up_makes_is_in_the_order_that_the_parts_need(

@@ -68,6 +68,7 @@ PLACES: Mapping[str, tuple[Place, ...]] = {
         # What an older program put on a replicated table, whose name is the user's.
         _place("TargetTables", "dynamodb:.*ResourcePolicy$", f"{TABLE}*"),
         _place("Tables", "dynamodb:", *(TABLE + name for name in LEDGERS)),
+        _place("Program", "s3:.*Object(Tagging)?$", "arn:aws:s3:::replication-*/verify-program/*"),
         _place("Buckets", "s3:", *(f"arn:aws:s3:::{name}" for name in LEDGERS)),
         _place("Mappings", "lambda:(Delete|Get|Update)EventSourceMapping$", MAPPING),
         _place(
@@ -80,9 +81,20 @@ PLACES: Mapping[str, tuple[Place, ...]] = {
             "PassRoles",
             "iam:PassRole",
             "arn:aws:iam::{account}:role/replicate-*",
-            when={"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}},
+            "arn:aws:iam::{account}:role/replication-verification-*",
+            when={
+                "StringEquals": {
+                    "iam:PassedToService": ["lambda.amazonaws.com", "glue.amazonaws.com"]
+                }
+            },
         ),
-        _place("LogGroups", "logs:(?!DescribeLogGroups$)", *_named("logs", "log-group:")[:1]),
+        _place(
+            "LogGroups",
+            "logs:(?!DescribeLogGroups$)",
+            *_named("logs", "log-group:")[:1],
+            "arn:aws:logs:*:{account}:log-group:/aws-glue/jobs/replication-*",
+        ),
+        _place("Jobs", "glue:.*(Job|Tags?|Resource)$", *_named("glue", "job/")[1:]),
     ),
 }
 SHARED = (

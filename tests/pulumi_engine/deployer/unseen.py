@@ -179,6 +179,27 @@ UNSEEN = (
     ),
     Unseen(
         (TARGET,),
+        (
+            "glue:CreateJob",
+            "glue:CreateSecurityConfiguration",
+            "glue:DeleteJob",
+            "glue:DeleteSecurityConfiguration",
+            "glue:GetJob",
+            "glue:GetSecurityConfiguration",
+            "glue:GetTags",
+            "glue:TagResource",
+            "glue:UntagResource",
+            "glue:UpdateJob",
+        ),
+        "glue/job.go and glue/security_configuration.go, with `verification: {engine: glue}`",
+    ),
+    Unseen(
+        (TARGET,),
+        ("s3:DeleteObject", "s3:GetObject", "s3:GetObjectTagging", "s3:PutObject"),
+        "s3/bucket_object.go: the program of that job, in the snapshot bucket",
+    ),
+    Unseen(
+        (TARGET,),
         ("logs:DisassociateKmsKey",),
         "logs/group.go, resourceGroupUpdate",
     ),
@@ -191,7 +212,8 @@ UNSEEN = (
     Unseen(
         (TARGET,),
         ("iam:PassRole",),
-        "AWS Lambda Developer Guide, lambda-intro-execution-role: handing a function its role",
+        "AWS Lambda Developer Guide, lambda-intro-execution-role, and AWS Glue Developer Guide, "
+        "create-service-policy: handing a function, or a job, its role",
     ),
     Unseen(
         BOTH,
