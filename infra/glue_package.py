@@ -2,7 +2,7 @@
 
 `python -m infra.glue_package` builds `build/glue`, for AWS Glue 5 (Python 3.11 on x86-64, without a
 package index); `--for local` builds it for the local cloud, whose jobs run on this interpreter and
-need no wheels. The same sources give the same bytes, whoever builds them.
+need no wheels. The same sources give the same bytes on every machine.
 """
 
 from __future__ import annotations

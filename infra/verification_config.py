@@ -1,4 +1,4 @@
-"""The `verification` section of the stack file: where `verify` compares, and with what."""
+"""The `verification` section of the stack file: the engine of `verify`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class VerificationConfig:
     """The engine of `verify`, and the job that the stack makes for it."""
 
     engine: str = PROCESS
-    """Where `verify` compares two exports, unless `--engine` says otherwise. `process`: on the
+    """The engine that compares two exports for `verify`, unless `--engine` says otherwise. `process`: on the
     machine that runs it. `spark`: there too, by Spark. `glue`: by AWS Glue in the target account;
     the stack makes the job then, with its role and its log groups."""
     workers: int = 10

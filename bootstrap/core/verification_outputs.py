@@ -30,7 +30,7 @@ class VerificationJobOutputs:
 
 @dataclass(frozen=True)
 class VerificationOutputs:
-    """Where `verify` compares, unless `--engine` says otherwise."""
+    """The default engine of `verify`, and its job."""
 
     engine: str = PROCESS
     job: VerificationJobOutputs | None = None
