@@ -21,9 +21,9 @@ class VerificationConfig:
     """The engine of `verify`, and the job that the stack makes for it."""
 
     engine: str = PROCESS
-    """The engine that compares two exports for `verify`, unless `--engine` says otherwise. `process`: on the
-    machine that runs it. `spark`: there too, by Spark. `glue`: by AWS Glue in the target account;
-    the stack makes the job then, with its role and its log groups."""
+    """The engine that compares two exports for `verify`, unless `--engine` says otherwise.
+    `process`: on the machine that runs it. `spark`: there too, by Spark. `glue`: by AWS Glue in the
+    target account; the stack makes the job then, with its role and its log groups."""
     workers: int = 10
     """Workers of a run, the driver's among them. 10: Glue's own default; `verify --estimate` says
     what more of them save."""
