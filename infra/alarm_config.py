@@ -23,11 +23,12 @@ class Thresholds:
     """p99 of the time from a change to its application. 60: normally it is well under a second, and
     a burst that is applied within minutes needs no one's attention."""
     iterator_age_minutes: int = 60
-    """Age of the records that the consumer receives. 60: far from any loss, and longer than
-    a deployment or a burst takes."""
+    """Age of the records that the consumer receives; and, where the buffer is the table's own
+    stream, the time for which changes may wait there, also during a pause. 60: far from any loss,
+    and longer than a deployment or a burst takes."""
     retention_used_percent: int = 25
-    """Share of the stream's retention that the oldest unapplied change has used. 25: three
-    quarters are left to fix the cause."""
+    """Share of the stream's retention that the oldest unapplied change has used; 24 hours where the
+    buffer is the table's own stream. 25: three quarters are left to fix the cause."""
     ledger_used_percent: int = 25
     """Iterator age as a share of the ledger's retention. 25: if an entry expires while a change
     waits, that change may be applied over a newer one, so this must be early."""

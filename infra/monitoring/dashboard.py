@@ -12,6 +12,7 @@ from typing import Any
 
 from infra.monitoring.definition import AlarmInputs
 from replicator import names
+from replicator.buffers import KINESIS
 from replicator.watchdog import detectors
 
 WIDTH = 24
@@ -120,6 +121,7 @@ def _alarms(table: AlarmInputs, arns: Sequence[object]) -> Json:
 def _losses(table: AlarmInputs, region: str) -> Json:
     shown = (
         (detectors.DESTINATION.metric, "Minimum", "destination active"),
+        (detectors.TABLE_STREAM.metric, "Minimum", "stream is ours"),
         (detectors.SOURCE.metric, "Maximum", "source re-created"),
         (detectors.TARGET.metric, "Maximum", "target re-created"),
         (detectors.SKIPPED.metric, "Maximum", "records skipped"),
@@ -132,9 +134,20 @@ def _losses(table: AlarmInputs, region: str) -> Json:
         (names.MAPPING_ENABLED, "Minimum", "consumer on"),
         (names.WATCHDOG_RAN, "Sum", "watchdog ran"),
     )
-    series = [_ours(table, metric, statistic, label) for metric, statistic, label in shown]
+    here = _detected(table)
+    series = [
+        _ours(table, metric, statistic, label)
+        for metric, statistic, label in shown
+        if metric in here
+    ]
     title = f"{table.source_table}: what the watchdog sees"
     return _graph(title, region, series, view="singleValue", period=300)
+
+
+def _detected(table: AlarmInputs) -> set[str]:
+    """Return the gauges of the table's buffer, with those that are no detector's."""
+    found = {each.metric for each in detectors.of_buffer(table.buffer)}
+    return found | {names.MAPPING_ENABLED, names.WATCHDOG_RAN}
 
 
 def _lag(table: AlarmInputs, region: str) -> Json:
@@ -143,11 +156,18 @@ def _lag(table: AlarmInputs, region: str) -> Json:
 
 
 def _ages(table: AlarmInputs, region: str) -> Json:
+    shown: Sequence[tuple[str, str]]
+    if table.buffer == KINESIS:
+        shown = (
+            (names.PROBE_LAG, "probe, stream to ledger (s)"),
+            (detectors.PROBES.metric, "since a probe came through (s)"),
+            (detectors.UNREPLICATED.metric, "waiting for the stream (s)"),
+        )
+    else:
+        shown = ((detectors.UNREAD.metric, "waiting in the table's stream (s)"),)
     series = [
         _lambda(table, "IteratorAge", "Maximum"),
-        _ours(table, names.PROBE_LAG, "Maximum", "probe, stream to ledger (s)"),
-        _ours(table, detectors.PROBES.metric, "Maximum", "since a probe came through (s)"),
-        _ours(table, detectors.UNREPLICATED.metric, "Maximum", "waiting for the stream (s)"),
+        *(_ours(table, metric, "Maximum", label) for metric, label in shown),
     ]
     return _graph(f"{table.source_table}: waiting", region, series)
 
@@ -164,7 +184,7 @@ def _changes(table: AlarmInputs, region: str) -> Json:
         names.CHANGES_SUPERSEDED,
         names.CHANGES_QUARANTINED,
         names.CHANGES_RETRIED,
-        names.CHANGES_FOREIGN,
+        names.CHANGES_FOREIGN if table.buffer == KINESIS else names.ORDER_CONTRADICTED,
     )
     series = [_ours(table, metric, "Sum") for metric in counted]
     return _graph(f"{table.source_table}: changes a minute", region, series)

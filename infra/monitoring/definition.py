@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from replicator import names
+from replicator.buffers import KINESIS
 from replicator.watchdog.detectors import Detector
 
 Place = Literal["source", "consumer", "target"]
@@ -44,6 +45,7 @@ class AlarmInputs:
     stream: object = "STREAM"
     function: object = "FUNCTION"
     ledger: object = "LEDGER"
+    buffer: str = KINESIS
 
     @property
     def dimensions(self) -> Mapping[str, object]:

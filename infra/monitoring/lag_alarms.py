@@ -16,6 +16,7 @@ from infra.monitoring.definition import (
     kinesis_replication,
 )
 from replicator import names
+from replicator.buffers import KINESIS
 from replicator.watchdog import detectors
 
 MORE_SHARDS = (
@@ -29,7 +30,6 @@ MORE_SHARDS = (
 def consumer_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
     """Define the alarms on a consumer that is behind."""
     age = limits.iterator_age_minutes
-    ledger_seconds = table.ledger_retention_days * DAY * limits.ledger_used_percent / 100
     return (
         Alarm(
             name=names.ALARM_REPLICATION_LAG,
@@ -69,6 +69,13 @@ def consumer_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
             "stream's retention",
             critical=True,
         ),
+        *(_of_stream if table.buffer == KINESIS else _of_table_stream)(table, limits),
+    )
+
+
+def _of_stream(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
+    ledger_seconds = table.ledger_retention_days * DAY * limits.ledger_used_percent / 100
+    return (
         _iterator_age(
             table,
             names.ALARM_LEDGER_EXPIRING,
@@ -89,6 +96,34 @@ def consumer_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
             # Not measured while the consumer is off on purpose; `watchdog-blind` fires when
             # probes cannot be read.
             missing="notBreaching",
+        ),
+    )
+
+
+def _of_table_stream(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
+    """Define the alarms of a stream that forgets within a day, which no entry of a ledger does.
+
+    Lambda has no iterator age while the mapping is off: then the watchdog's gauges grow.
+    """
+    critical = DAY * limits.retention_used_percent / 100
+    return (
+        _iterator_age(
+            table,
+            names.ALARM_ITERATOR_AGE_CRITICAL,
+            critical,
+            f"iterator age reaches {limits.retention_used_percent} % of 24 hours",
+            "The consumer is far behind, and the table's stream forgets changes after 24 hours.",
+            "check its errors, throttles and duration; the log names a record that blocks a shard, "
+            "and bootstrap park removes it.",
+            critical=True,
+        ),
+        gauge(
+            table,
+            names.ALARM_UNREAD,
+            detectors.UNREAD,
+            "GreaterThanOrEqualToThreshold",
+            limits.iterator_age_minutes * 60,
+            f"changes have waited for {limits.iterator_age_minutes} min, also during a pause",
         ),
     )
 
@@ -125,6 +160,8 @@ def _iterator_age(
 
 def stream_lag(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
     """Define the alarms on changes that wait for the stream, and on a throttled stream."""
+    if table.buffer != KINESIS:
+        return ()  # a table's own stream takes its changes at once, at no limit of its own
     return (
         *(
             Alarm(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from infra.monitoring.definition import (
     MINUTE,
@@ -14,19 +15,14 @@ from infra.monitoring.definition import (
     kinesis_replication,
 )
 from replicator import names
+from replicator.buffers import KINESIS
 from replicator.watchdog import detectors
 
 
 def losses(table: AlarmInputs) -> Sequence[Alarm]:
     """Define the alarms on changes that are lost."""
     return (
-        gauge_below_one(
-            table,
-            names.ALARM_DESTINATION_GONE,
-            detectors.DESTINATION,
-            "the streaming destination is not active, or leads to another stream",
-            critical=True,
-        ),
+        *(_destination(table) if table.buffer == KINESIS else _table_stream(table)),
         gauge(
             table,
             names.ALARM_SOURCE_WRITTEN,
@@ -47,42 +43,14 @@ def losses(table: AlarmInputs) -> Sequence[Alarm]:
             "a switch has had the consumer closed for 30 minutes, or has been under way for two "
             "hours, without an end",
         ),
-        gauge_above_zero(
-            table,
-            names.ALARM_SOURCE_CHANGED,
-            detectors.SOURCE,
-            "the source table's id is not the first one, or it is not ACTIVE",
-        ),
+        _source_changed(table),
         gauge_above_zero(
             table,
             names.ALARM_TARGET_CHANGED,
             detectors.TARGET,
             "the target table's id is not the first one, or it is not ACTIVE",
         ),
-        gauge_above_zero(
-            table,
-            names.ALARM_RECORDS_SKIPPED,
-            detectors.SKIPPED,
-            "DynamoDB skipped a record since the snapshot or the last whole verification",
-        ),
-        Alarm(
-            name=names.ALARM_REPLICATION_FAILED,
-            place="source",
-            namespace="AWS/DynamoDB",
-            metric="FailedToReplicateRecordCount",
-            dimensions=kinesis_replication(table),
-            statistic="Sum",
-            comparison="GreaterThanThreshold",
-            threshold=0,
-            missing="ignore",
-            fires="DynamoDB skips a record (at once, in the source account)",
-            means="DynamoDB did not put a change record into the stream: too large, or refused. "
-            "The replica lacks that change.",
-            first="check the stream's record size and key; then run the backfill that "
-            "bootstrap status names, or verify --repair.",
-            period=MINUTE,
-            critical=True,
-        ),
+        *(_skipped(table) if table.buffer == KINESIS else ()),
         gauge_above_zero(
             table,
             names.ALARM_BATCHES_LOST,
@@ -107,12 +75,7 @@ def losses(table: AlarmInputs) -> Sequence[Alarm]:
             period=MINUTE,
             critical=True,
         ),
-        gauge_above_zero(
-            table,
-            names.ALARM_FOREIGN_RECORDS,
-            detectors.FOREIGN,
-            "another table's record came through this stream within 15 minutes",
-        ),
+        *(_foreign(table) if table.buffer == KINESIS else ()),
         gauge_above_zero(
             table,
             names.ALARM_QUARANTINE_NOT_EMPTY,
@@ -124,6 +87,84 @@ def losses(table: AlarmInputs) -> Sequence[Alarm]:
             names.ALARM_ON_FAILURE_OBJECTS,
             detectors.FAILURES,
             "the on-failure bucket holds an object",
+        ),
+    )
+
+
+def _source_changed(table: AlarmInputs) -> Alarm:
+    alarm = gauge_above_zero(
+        table,
+        names.ALARM_SOURCE_CHANGED,
+        detectors.SOURCE,
+        "the source table's id is not the first one, or it is not ACTIVE",
+    )
+    return (
+        alarm
+        if table.buffer == KINESIS
+        else replace(alarm, first=detectors.ANOTHER_STREAMED_SOURCE)
+    )
+
+
+def _destination(table: AlarmInputs) -> Sequence[Alarm]:
+    return (
+        gauge_below_one(
+            table,
+            names.ALARM_DESTINATION_GONE,
+            detectors.DESTINATION,
+            "the streaming destination is not active, or leads to another stream",
+            critical=True,
+        ),
+    )
+
+
+def _table_stream(table: AlarmInputs) -> Sequence[Alarm]:
+    return (
+        gauge_below_one(
+            table,
+            names.ALARM_TABLE_STREAM_GONE,
+            detectors.TABLE_STREAM,
+            "the table's own stream is off, or is not the one that the consumer reads",
+            critical=True,
+        ),
+    )
+
+
+def _skipped(table: AlarmInputs) -> Sequence[Alarm]:
+    return (
+        gauge_above_zero(
+            table,
+            names.ALARM_RECORDS_SKIPPED,
+            detectors.SKIPPED,
+            "DynamoDB skipped a record since the snapshot or the last whole verification",
+        ),
+        Alarm(
+            name=names.ALARM_REPLICATION_FAILED,
+            place="source",
+            namespace="AWS/DynamoDB",
+            metric="FailedToReplicateRecordCount",
+            dimensions=kinesis_replication(table),
+            statistic="Sum",
+            comparison="GreaterThanThreshold",
+            threshold=0,
+            missing="ignore",
+            fires="DynamoDB skips a record (at once, in the source account)",
+            means="DynamoDB did not put a change record into the stream: too large, or refused. "
+            "The replica lacks that change.",
+            first="check the stream's record size and key; then run the backfill that "
+            "bootstrap status names, or verify --repair.",
+            period=MINUTE,
+            critical=True,
+        ),
+    )
+
+
+def _foreign(table: AlarmInputs) -> Sequence[Alarm]:
+    return (
+        gauge_above_zero(
+            table,
+            names.ALARM_FOREIGN_RECORDS,
+            detectors.FOREIGN,
+            "another table's record came through this stream within 15 minutes",
         ),
     )
 
@@ -188,19 +229,7 @@ def pipeline(table: AlarmInputs) -> Sequence[Alarm]:
             detectors.FUNCTION,
             "Lambda reports that it cannot run the consumer, two rounds in a row",
         ),
-        gauge_below_one(
-            table,
-            names.ALARM_STREAM_UNHEALTHY,
-            detectors.STREAM,
-            "status, retention or record size is not as deployed",
-            critical=True,
-        ),
-        gauge_below_one(
-            table,
-            names.ALARM_PRECISION_LOST,
-            detectors.PRECISION,
-            "records no longer carry microseconds",
-        ),
+        *(_stream(table) if table.buffer == KINESIS else _order(table)),
         Alarm(
             name=names.ALARM_BURST_BREAKER,
             place="consumer",
@@ -218,5 +247,49 @@ def pipeline(table: AlarmInputs) -> Sequence[Alarm]:
             "raise quarantineBurst.",
             # Lambda retries a failed batch at longer and longer intervals.
             periods=3,
+        ),
+    )
+
+
+def _stream(table: AlarmInputs) -> Sequence[Alarm]:
+    return (
+        gauge_below_one(
+            table,
+            names.ALARM_STREAM_UNHEALTHY,
+            detectors.STREAM,
+            "status, retention or record size is not as deployed",
+            critical=True,
+        ),
+        gauge_below_one(
+            table,
+            names.ALARM_PRECISION_LOST,
+            detectors.PRECISION,
+            "records no longer carry microseconds",
+        ),
+    )
+
+
+def _order(table: AlarmInputs) -> Sequence[Alarm]:
+    return (
+        Alarm(
+            name=names.ALARM_ORDER_CONTRADICTED,
+            place="consumer",
+            namespace=names.NAMESPACE,
+            metric=names.ORDER_CONTRADICTED,
+            dimensions=table.dimensions,
+            statistic="Sum",
+            comparison="GreaterThanThreshold",
+            threshold=0,
+            missing="notBreaching",
+            fires="a change is older by its place in the stream, and newer by its time, than what "
+            "was applied",
+            means="Place and time of two changes of one item contradict each other, so the "
+            "consumer cannot know which is newer. It applies neither; it retries the later one, "
+            "and its shard waits for at most 24 hours.",
+            first="the consumer's log names the record: bootstrap park puts it into quarantine, "
+            "then verify --repair settles its item.",
+            # Lambda retries a failed batch at longer and longer intervals.
+            periods=3,
+            critical=True,
         ),
     )

@@ -206,9 +206,13 @@ class TargetSide:
         return _table(self._dynamodb, self._table)
 
     def mapping(self) -> MappingState | None:
-        """Read the event source mapping; None if it is deleted."""
+        """Read the stack's event source mapping; None if it is deleted."""
+        return self.mapping_of(self._mapping)
+
+    def mapping_of(self, uuid: str) -> MappingState | None:
+        """Read an event source mapping; None if it is deleted."""
         method = self._lambda.get_event_source_mapping
-        answer = _found(method, "ResourceNotFoundException", UUID=self._mapping)
+        answer = _found(method, "ResourceNotFoundException", UUID=uuid)
         return None if answer is None else mapping_in(answer)
 
     def function(self) -> FunctionState | None:
@@ -286,6 +290,8 @@ class LedgerRows:
                 closed=row["closed"]["S"] if "closed" in row else "",
                 primary=int(row["primary"]["N"]) / 1e6 if "primary" in row else None,
                 finished="finished" in row,
+                stream=row["stream"]["S"] if "stream" in row else "",
+                mapping=row["mapping"]["S"] if "mapping" in row else "",
             )
         except (KeyError, TypeError, ValueError):
             raise UnreadableError("SettingsUnreadable") from None

@@ -44,6 +44,18 @@ class TableProblem:
 
 
 @dataclass(frozen=True)
+class TableStream:
+    """A table's own stream. One that is switched off and on again is another, by another ARN."""
+
+    arn: str = ""
+    """LatestStreamArn, which a table keeps while its stream is off; empty if it never had one."""
+    on: bool = False
+    """StreamEnabled: changes enter it now."""
+    view: str = ""
+    """StreamViewType."""
+
+
+@dataclass(frozen=True)
 class TableState:
     """A table's id, which changes when it is created again, and its state. Epoch seconds."""
 
@@ -54,6 +66,7 @@ class TableState:
     """Since when DynamoDB cannot use its KMS key."""
     archived_at: float | None = None
     archival_reason: str = ""
+    stream: TableStream = TableStream()
 
     @property
     def problem(self) -> TableProblem | None:
@@ -91,6 +104,18 @@ def table_in(answer: Mapping[str, Any]) -> TableState:
         key_inaccessible_at=_moment(encryption.get("InaccessibleEncryptionDateTime")),
         archived_at=_moment(archival.get("ArchivalDateTime")),
         archival_reason=str(archival.get("ArchivalReason") or ""),
+        stream=_stream_in(table),
+    )
+
+
+def _stream_in(table: Mapping[str, Any]) -> TableStream:
+    """Read a table's stream. Without one the answer has neither member (API reference,
+    TableDescription)."""
+    specified = table.get("StreamSpecification") or {}
+    return TableStream(
+        arn=str(table.get("LatestStreamArn") or ""),
+        on=specified.get("StreamEnabled") is True,
+        view=str(specified.get("StreamViewType") or ""),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from replicator import names
+from replicator.buffers import KINESIS, STREAMS
 
 
 class Level(StrEnum):
@@ -96,6 +97,11 @@ SOURCE = Detector(
     "difference, and `bootstrap run --adopt-source`. Any other table needs a new stack and a new "
     "snapshot.",
 )
+ANOTHER_STREAMED_SOURCE = (
+    "`bootstrap pause`, and stop the readers of the replica: the consumer has read the stream of "
+    "the table that is gone. Another table needs a new stack and a new snapshot."
+)
+"""The first action about a source table in the place of one whose own stream was the buffer."""
 TARGET = Detector(
     names.TARGET_TABLE_CHANGED,
     Level.LOSS,
@@ -166,6 +172,25 @@ UNREPLICATED = Detector(
     "DynamoDB cannot put its changes into the stream. After 168 hours it gives up for good.",
     "check the stream's write throttles and its key; then ask AWS Support.",
 )
+TABLE_STREAM = Detector(
+    names.TABLE_STREAM_OURS,
+    Level.LOSS,
+    "The source table's own stream is off, or is another one: it was switched off, and perhaps on "
+    "again. The replica loses every change made meanwhile, and the consumer reads nothing new.",
+    "find who switched it off (CloudTrail: UpdateTable), then `bootstrap run`, which switches it "
+    "on and has the consumer read the new stream; then run the backfill that `bootstrap status` "
+    "names: lost changes are not delivered again. status reports the loss until verify --repair "
+    "has repaired all keys.",
+)
+UNREAD = Detector(
+    names.UNREAD_AGE,
+    Level.WARNING,
+    "Changes wait in the table's stream, which forgets them after 24 hours: the consumer is off, "
+    "behind or stuck on at least one shard.",
+    "`bootstrap status`, which says until when it keeps them: resume the consumer if it is paused. "
+    "If it is behind, its log, errors and throttles say why; if the log reports 'A batch of one "
+    "record' repeatedly, park that record: `bootstrap park SEQUENCE`.",
+)
 SOURCE_WRITTEN = Detector(
     names.SOURCE_WRITTEN,
     Level.LOSS,
@@ -186,6 +211,7 @@ ALL = (
     SOURCE_WRITTEN,
     SWITCH_UNFINISHED,
     DESTINATION,
+    TABLE_STREAM,
     SOURCE,
     SKIPPED,
     UNDELIVERED,
@@ -199,6 +225,19 @@ ALL = (
     FUNCTION,
     BUFFER,
     PROBES,
+    UNREAD,
     HEARTBEAT,
     UNREPLICATED,
 )
+
+_OF_ONE_BUFFER = {
+    **dict.fromkeys(
+        (DESTINATION, SKIPPED, FOREIGN, STREAM, PRECISION, PROBES, UNREPLICATED), KINESIS
+    ),
+    **dict.fromkeys((TABLE_STREAM, UNREAD), STREAMS),
+}
+
+
+def of_buffer(buffer: str) -> tuple[Detector, ...]:
+    """Return the detectors of a table with this buffer, in the order of `ALL`."""
+    return tuple(each for each in ALL if _OF_ONE_BUFFER.get(each, buffer) == buffer)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from replicator.buffers import KINESIS
 from replicator.watchdog.detectors import Detector, Level
 from replicator.watchdog.readings import Unread
 
 BUFFER_SHARE = 0.25
 PROBES_LATE_SECONDS = 1800.0
 UNREPLICATED_SECONDS = 3600.0
+UNREAD_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,9 @@ class Expected:
     """The bucket of what Lambda gives up; empty: not compared."""
     adopted_stream: bool = False
     """The stream is others', and carries other tables' records, too: they are no finding."""
+    buffer: str = KINESIS
+    """A table with its own stream as the buffer has no `stream_arn` here: the settings row names
+    it."""
 
 
 @dataclass(frozen=True)

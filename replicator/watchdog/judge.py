@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from replicator import names
 from replicator.aws_commands import table_option
+from replicator.buffers import KINESIS
 from replicator.stream import (
     BY_PARTITION_KEY,
     DESTINATION_STATES,
@@ -46,6 +47,13 @@ from replicator.watchdog.resource_findings import (
     judge_table,
 )
 from replicator.watchdog.switch_findings import judge_source_written, judge_unfinished
+from replicator.watchdog.table_stream_findings import (
+    enters_ours,
+    judge_kept,
+    judge_streamed_source,
+    judge_table_stream,
+    judge_unread,
+)
 
 HOUR = 3600.0
 FOREIGN_SECONDS = 900.0
@@ -53,9 +61,11 @@ FOREIGN_SECONDS = 900.0
 
 
 def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
-    """Return one finding per detector, in the order of `ALL`: the worst kinds of loss first."""
+    """Return one finding per detector of the buffer, in the order of `ALL`: the worst kinds of
+    loss first."""
     rules = RULES[phase_of(readings.intent)]
-    return tuple(_in_phase(each, rules[each.detector]) for each in _judged(readings, expected))
+    judged = _judged if expected.buffer == KINESIS else _judged_of_table_stream
+    return tuple(_in_phase(each, rules[each.detector]) for each in judged(readings, expected))
 
 
 def _in_phase(finding: Finding, rule: PhaseRule) -> Finding:
@@ -86,6 +96,24 @@ def _judged(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
         judge_probes(readings, expected),
         judge_heartbeat(readings, expected),
         _unreplicated(readings.unreplicated, expected),
+    )
+
+
+def _judged_of_table_stream(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
+    return (
+        judge_source_written(readings, streams=enters_ours(readings)),
+        judge_unfinished(readings),
+        judge_table_stream(readings),
+        judge_streamed_source(readings),
+        _undelivered(readings),
+        judge_bucket(QUARANTINE, readings.quarantine),
+        judge_bucket(FAILURES, readings.failures),
+        judge_table(TARGET, readings.target, readings.intent),
+        judge_mapping(readings, expected),
+        judge_function(readings),
+        judge_kept(readings, expected),
+        judge_unread(readings),
+        judge_heartbeat(readings, expected),
     )
 
 

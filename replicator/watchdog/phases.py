@@ -67,6 +67,7 @@ PREPARED: Mapping[Detector, PhaseRule] = {
     d.SOURCE_WRITTEN: _off("the switch has not been yet"),
     d.SWITCH_UNFINISHED: _off("the other direction's is judged"),
     d.DESTINATION: _off(_NOT_STREAMED, 1.0),
+    d.TABLE_STREAM: _off(_NOT_STREAMED, 1.0),
     d.SKIPPED: _off(_NOT_STREAMED),
     d.UNDELIVERED: _off(_NOT_STREAMED),
     d.FOREIGN: _off(_NOT_STREAMED),
@@ -74,12 +75,14 @@ PREPARED: Mapping[Detector, PhaseRule] = {
     d.MAPPING: _off("it is to be off", 1.0),
     d.BUFFER: _off(_NOT_STREAMED),
     d.PROBES: _off("none are put", None),
+    d.UNREAD: _off(_NOT_STREAMED),
     d.UNREPLICATED: _off(_NOT_STREAMED),
 }
 PRIMARY: Mapping[Detector, PhaseRule] = {
     d.SOURCE_WRITTEN: _judged("until `switch --finish`, or until the old source streams no more"),
     d.SWITCH_UNFINISHED: _off("it has ended"),
     d.DESTINATION: _off(f"{_NOT_FOLLOWED}; `switch --finish` turns it off", 1.0),
+    d.TABLE_STREAM: _off(f"{_NOT_FOLLOWED}; `switch --finish` turns it off", 1.0),
     d.SOURCE: _off(f"{_NOT_FOLLOWED}, and may be dropped"),
     d.SKIPPED: _off(_NOT_FOLLOWED),
     d.UNDELIVERED: _off(_NOT_FOLLOWED),
@@ -93,6 +96,7 @@ PRIMARY: Mapping[Detector, PhaseRule] = {
     d.FUNCTION: _off("it has nothing to apply", 1.0),
     d.BUFFER: _off(_NOT_FOLLOWED),
     d.PROBES: _off("none are put", None),
+    d.UNREAD: _off(_NOT_FOLLOWED),
     d.HEARTBEAT: _judged("without it, writes to the old source go unnoticed"),
     d.UNREPLICATED: _off(_NOT_FOLLOWED),
 }

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from replicator.stream import Destination
+from replicator.watchdog.aws_states import TableState
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import (
+    Identity,
     Intent,
     Probed,
     Readings,
@@ -38,17 +40,21 @@ def read_primary(
     writes: SourceWritesReader,
     quarantine: Callable[[], int | None],
     failures: Callable[[], int | None],
+    source: Callable[[], TableState | None] | None = None,
 ) -> Readings:
-    """Take the readings. No probe is put, and of the source only its writers are looked for."""
+    """Take the readings. No probe is put, and of the source only its writers are looked for.
+
+    Where the buffer is the table's own stream, `source` reads it: `destinations` says nothing then.
+    """
     was_denied = isinstance(state, WatchdogState) and state.source_denied
     since = at if intent.primary is None else intent.primary
     return Readings(
         at=at,
         intent=intent,
         mapping=UNNEEDED,
-        destinations=read(destinations),
+        destinations=read(destinations) if source is None else UNNEEDED,
         stream=UNNEEDED,
-        source=UNNEEDED,
+        source=UNNEEDED if source is None else _identity(read(source)),
         target=UNNEEDED,
         quarantine=read(quarantine),
         failures=read(failures),
@@ -60,6 +66,10 @@ def read_primary(
         undelivered=UNNEEDED,
         written=read(lambda: writes.read(since, at, was_denied)),
     )
+
+
+def _identity(now: TableState | Unread | None) -> Identity | Unread:
+    return now if isinstance(now, Unread) else Identity(now, None)
 
 
 def after_round(

@@ -6,6 +6,7 @@ longer than is normal is lag that grows; a round that was never put proves nothi
 
 from __future__ import annotations
 
+from replicator.buffers import STREAMS
 from replicator.stream import StreamFacts
 from replicator.watchdog.aws_states import iso
 from replicator.watchdog.detectors import HEARTBEAT, PROBES, Level
@@ -84,8 +85,9 @@ def judge_heartbeat(readings: Readings, expected: Expected) -> Finding:
         if young:
             return Finding(HEARTBEAT, Level.FINE, None, "its first round is due")
         intent = readings.intent
-        if expected.adopted_stream and isinstance(intent, Intent) and intent.counted_from is None:
-            # The stream is older than the stack: nothing read here says for how long it is due.
+        age_unknown = expected.adopted_stream or expected.buffer == STREAMS
+        if age_unknown and isinstance(intent, Intent) and intent.counted_from is None:
+            # No stream is as old as the stack: nothing read here says for how long it is due.
             return Finding(HEARTBEAT, Level.UNKNOWN, None, NO_ROUND_YET, remedy=WAIT)
         return Finding(HEARTBEAT, HEARTBEAT.level, 0.0, "silent: it has never recorded a round")
     age = max(0.0, at - probed.last_sign)

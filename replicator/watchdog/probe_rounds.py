@@ -13,6 +13,7 @@ from typing import Any
 
 from replicator.watchdog.lambda_states import FunctionState
 from replicator.watchdog.readings import (
+    Backlog,
     Intent,
     Outage,
     Probed,
@@ -83,6 +84,10 @@ class WatchdogState:
     """The switch that is under way; None: none is."""
     source_denied: bool = False
     """This project's Deny was seen in the old source's policy, after the switch."""
+    table_stream: str = ""
+    """The table's own stream that was last seen as the buffer: its ARN."""
+    unread: float | None = None
+    """Since when changes are known to wait in it; None: none are known to."""
 
     @property
     def last_sign(self) -> float | None:
@@ -200,6 +205,24 @@ class WatchdogState:
         begins += [] if self.outage is None else [self.outage.begin]
         return replace(self, outage=Outage(min(begins)))
 
+    def saw_table_stream(self, arn: str, on: bool, at: float) -> WatchdogState:
+        """Remember whether changes enter the table's own stream, `arn`. A stream in its place
+        lacks the changes that were made between the two."""
+        another = bool(self.table_stream) and self.table_stream != arn
+        seen = self.saw_flow(False, at, None) if another else self
+        # What a table's stream takes, it takes at once.
+        return replace(seen.saw_flow(on, at, 0.0), table_stream=arn)
+
+    def saw_backlog(self, backlog: Backlog, at: float, kept: float) -> WatchdogState:
+        """Remember up to when every change was received, and what the stream has forgotten since.
+        `kept`: for how long it keeps a change, in seconds."""
+        if backlog.known_to is None:
+            return self
+        since = at if backlog.since is None else backlog.since
+        return replace(
+            self.saw_age(since, at, kept), through=backlog.known_to, unread=backlog.since
+        )
+
     def saw_age(self, since: float, at: float, kept: float) -> WatchdogState:
         """Remember whether changes waited for longer than the stream keeps them (`kept`, seconds).
         `since`: everything made before has been applied.
@@ -235,6 +258,8 @@ class WatchdogState:
                 "sourceDenied": self.source_denied,
                 "ran": self.ran,
                 "notPut": self.not_put,
+                "tableStream": self.table_stream,
+                "unread": self.unread,
             }
         )
 
@@ -262,6 +287,8 @@ class WatchdogState:
                 overrun=_outage(values.get("overrun")),
                 ran=_number(values.get("ran")),
                 not_put=str(values.get("notPut", "")),
+                table_stream=str(values.get("tableStream", "")),
+                unread=_number(values.get("unread")),
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"watchdog row: {type(error).__name__}") from None

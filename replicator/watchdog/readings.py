@@ -17,7 +17,7 @@ ROUND_SECONDS = 300.0
 """The interval of the watchdog's schedule."""
 SILENT_SECONDS = 2 * ROUND_SECONDS + 60
 """Two rounds are missing: a schedule may be a minute late."""
-OF_OLD_SOURCE = ("destinations", "written")
+OF_OLD_SOURCE = ("destinations", "source", "written")
 """The readings of the source that are still taken once the target is the primary."""
 LEAST_NORMAL_SECONDS = 30.0
 MOST_NORMAL_SECONDS = 330.0
@@ -59,6 +59,10 @@ class Intent:
     """Since when the target is the primary; None: it is a replica."""
     finished: bool = False
     """`switch --finish` has ended the switch, and the watch on the old source."""
+    stream: str = ""
+    """The ARN of the table's own stream, if that is the buffer; empty until it is switched on."""
+    mapping: str = ""
+    """The UUID of the mapping of that stream; empty until the bootstrap has made it."""
 
     @property
     def mapping_on(self) -> bool:
@@ -81,6 +85,26 @@ class Outage:
     """Every change before this had been put into the stream."""
     end: float | None = None
     """When it was first seen on again; None: it has not been."""
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """The changes in a table's own stream that the consumer has not received. Epoch seconds."""
+
+    known_to: float | None
+    """Every change before this has been received; None: nothing is known, or none counts yet."""
+    since: float | None = None
+    """Since when changes are known to wait; None: none are known to."""
+    doubtful: float | None = None
+    """Since when the source has taken writes of which the consumer has received none: changes that
+    wait, or writes that changed nothing, which enter no stream."""
+    lag: float | None = None
+    """Seconds by which the consumer was behind lately, at most; None: it has received nothing."""
+
+    def waited(self, at: float) -> float:
+        """Return for how long changes wait, in seconds; also those of which that is not sure."""
+        begins = [each for each in (self.since, self.doubtful) if each is not None]
+        return max([0.0, *(at - each for each in begins)])
 
 
 @dataclass(frozen=True)
@@ -223,6 +247,8 @@ class Readings:
     """None: no switch is under way."""
     given_up: Outage | None = None
     """The time of the changes in batches that Lambda gave up and put nowhere."""
+    backlog: Backlog | Unread | None = None
+    """None: the buffer is no table's own stream."""
 
     @property
     def primary(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from replicator.buffers import STREAMS
 from replicator.watchdog.detectors import FUNCTION, MAPPING, SOURCE, Detector, Level
 from replicator.watchdog.finding import Expected, Finding, blind, flag, not_known
 from replicator.watchdog.lambda_states import FunctionState, MappingState
@@ -57,6 +58,8 @@ def judge_mapping(readings: Readings, expected: Expected) -> Finding:
     mapping = readings.mapping
     if isinstance(mapping, Unread):
         return blind(MAPPING, mapping)
+    if mapping is None and _is_due(readings.intent, expected):
+        return Finding(MAPPING, Level.FINE, 1.0, "the bootstrap has not made it yet")
     if mapping is None:
         return flag(MAPPING, False, "gone")
     lossy = mapping.lossy_settings(expected.on_failure_bucket) if expected.on_failure_bucket else ()
@@ -67,6 +70,13 @@ def judge_mapping(readings: Readings, expected: Expected) -> Finding:
         return not_known(MAPPING, mapping.state)
     good = mapping.is_on or (mapping.is_off and not _wanted(readings))
     return flag(MAPPING, good, mapping.state)
+
+
+def _is_due(intent: Intent | Unread, expected: Expected) -> bool:
+    """Tell whether the bootstrap has yet to make the mapping, before it enables the consumer."""
+    if expected.buffer != STREAMS or isinstance(intent, Unread):
+        return False
+    return not (intent.mapping or intent.consuming or intent.replicating)
 
 
 def judge_function(readings: Readings) -> Finding:

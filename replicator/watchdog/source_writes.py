@@ -15,9 +15,9 @@ from replicator.watchdog.readings import SourceWrites
 NO_POLICY = "PolicyNotFoundException"
 
 
-def source_table_arn(stream_arn: str, table: str) -> str:
-    """Return the source table's ARN: its stream is in the same account and Region."""
-    _, partition, _, region, account, _ = stream_arn.split(":", 5)
+def source_table_arn(role_arn: str, region: str, table: str) -> str:
+    """Return the source table's ARN, from that of a role in its account."""
+    _, partition, _, _, account, _ = role_arn.split(":", 5)
     return f"arn:{partition}:dynamodb:{region}:{account}:table/{table}"
 
 

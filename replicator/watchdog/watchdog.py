@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from replicator import names
+from replicator.buffers import BUFFERS, KINESIS, STREAMS
 from replicator.probes import probe_records
 from replicator.runtime import Clock, SystemClock
 from replicator.settings import ConfigurationError
@@ -27,6 +28,7 @@ from replicator.watchdog.aws_readings import (
     count_objects,
 )
 from replicator.watchdog.aws_states import TableState
+from replicator.watchdog.backlog import ReceptionReader
 from replicator.watchdog.detectors import HEARTBEAT, Level
 from replicator.watchdog.finding import Expected, Finding
 from replicator.watchdog.judge import HOUR, flows, gauges, judge, oldest
@@ -45,6 +47,7 @@ from replicator.watchdog.readings import (
 )
 from replicator.watchdog.source_session import MakeClient, Observer
 from replicator.watchdog.source_writes import SourceWritesReader, source_table_arn
+from replicator.watchdog.table_stream_round import TableStreamReader
 
 T = TypeVar("T")
 
@@ -52,7 +55,7 @@ LEAST_SECONDS = 30.0
 """With less time left no reading starts: a call may take that long, and the gauges have to be
 emitted afterwards."""
 
-_UNITS = {names.PROBE_AGE: "Seconds", names.PROBE_LAG: "Seconds"}
+_UNITS = dict.fromkeys((names.PROBE_AGE, names.PROBE_LAG, names.UNREAD_AGE), "Seconds")
 
 
 @dataclass(frozen=True)
@@ -69,22 +72,28 @@ class WatchdogConfig:
     ledger_table: str
     quarantine_bucket: str
     on_failure_bucket: str
-    stream_name: str
-    stream_arn: str
-    mapping_uuid: str
     consumer_function: str
     observer_role: str
-    parallelization_factor: int
     retention_hours: int
-    record_kib: int
+    stream_name: str = ""
+    """Empty, like the next two, where the bootstrap makes stream and mapping: see `buffer`."""
+    stream_arn: str = ""
+    mapping_uuid: str = ""
+    parallelization_factor: int = 1
+    record_kib: int = 0
     adopted_stream: bool = False
     """The stream is others', and carries other tables' records, too."""
+    buffer: str = KINESIS
+    """With the table's own stream the settings row names stream and mapping."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> WatchdogConfig:
-        """Raise ConfigurationError if something is missing or not a number."""
+        """Raise ConfigurationError if something is missing, unknown or not a number."""
+        buffer = environment.get("BUFFER", KINESIS)
+        if buffer not in BUFFERS:
+            raise _unusable(f"names an unknown BUFFER: {buffer!r}")
         try:
-            return cls(
+            config = cls(
                 stack=environment["STACK"],
                 source_table=environment["SOURCE_TABLE"],
                 source_account=environment["SOURCE_ACCOUNT"],
@@ -94,21 +103,24 @@ class WatchdogConfig:
                 ledger_table=environment["LEDGER_TABLE"],
                 quarantine_bucket=environment["QUARANTINE_BUCKET"],
                 on_failure_bucket=environment["ON_FAILURE_BUCKET"],
+                consumer_function=environment["CONSUMER_FUNCTION"],
+                observer_role=environment["OBSERVER_ROLE_ARN"],
+                retention_hours=int(environment["RETENTION_HOURS"]),
+                buffer=buffer,
+            )
+            if buffer == STREAMS:
+                return config
+            return replace(
+                config,
                 stream_name=environment["STREAM_NAME"],
                 stream_arn=environment["STREAM_ARN"],
                 mapping_uuid=environment["MAPPING_UUID"],
-                consumer_function=environment["CONSUMER_FUNCTION"],
-                observer_role=environment["OBSERVER_ROLE_ARN"],
                 parallelization_factor=int(environment["PARALLELIZATION_FACTOR"]),
-                retention_hours=int(environment["RETENTION_HOURS"]),
                 record_kib=int(environment["MAX_RECORD_KIB"]),
                 adopted_stream=environment.get("ADOPTED_STREAM") == "true",
             )
         except (KeyError, ValueError) as error:
-            raise ConfigurationError(
-                f"The watchdog's environment is missing something, or it is no number: {error}.\n"
-                "Try: deploy the stack again; these variables are set by its watchdog component."
-            ) from None
+            raise _unusable(f"is missing something, or it is no number: {error}") from None
 
     @property
     def dimensions(self) -> dict[str, str]:
@@ -125,7 +137,15 @@ class WatchdogConfig:
             self.record_kib,
             on_failure_bucket=self.on_failure_bucket,
             adopted_stream=self.adopted_stream,
+            buffer=self.buffer,
         )
+
+
+def _unusable(what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The watchdog's environment {what}.\n"
+        "Try: deploy the stack again; these variables are set by its watchdog component."
+    )
 
 
 class Watchdog:
@@ -146,7 +166,14 @@ class Watchdog:
         self._writes = SourceWritesReader(
             observer.client,
             config.source_table,
-            source_table_arn(config.stream_arn, config.source_table),
+            source_table_arn(config.observer_role, config.source_region, config.source_table),
+        )
+        cloudwatch = make("cloudwatch", config.source_region, None)
+        self._reception = ReceptionReader(
+            lambda: observer.client("cloudwatch"),
+            cloudwatch,
+            table=config.source_table,
+            function=config.consumer_function,
         )
         self._target = TargetSide(
             dynamodb=dynamodb,
@@ -154,7 +181,7 @@ class Watchdog:
             table=config.target_table,
             mapping=config.mapping_uuid,
             function=config.consumer_function,
-            cloudwatch=make("cloudwatch", config.source_region, None),
+            cloudwatch=cloudwatch,
         )
         self._ledger = LedgerRows(dynamodb, config.ledger_table)
         self._quarantine_s3 = make("s3", config.target_region, None)
@@ -224,6 +251,8 @@ class _WatchdogRound:
         state = self._read(watchdog._ledger.watchdog_state)
         if isinstance(intent, Intent) and intent.primary is not None:
             return self._after_switch(intent, state)
+        if self._config.buffer == STREAMS:
+            return self._of_table_stream(intent, state)
         mapping = self._read(watchdog._target.mapping)
         counted_from = intent.counted_from if isinstance(intent, Intent) else None
         source = self._read(watchdog._source.table)
@@ -278,12 +307,31 @@ class _WatchdogRound:
             writes=watchdog._writes,
             quarantine=watchdog.quarantined,
             failures=watchdog.given_up,
+            source=watchdog._source.table if self._config.buffer == STREAMS else None,
         )
-        latest = after_round(state, found.written, self._now)
-        if isinstance(latest, WatchdogState):
-            kept = self._read(lambda: watchdog._ledger.store_state(latest))
-            found = replace(found, probed=kept if isinstance(kept, Unread) else latest.probed())
-        return found
+        return self._keep(found, after_round(state, found.written, self._now))
+
+    def _of_table_stream(self, intent: Intent | Unread, state: WatchdogState | Unread) -> Readings:
+        """Read a table whose buffer is its own stream. Nothing is put into that."""
+        watchdog = self._watchdog
+        reader = TableStreamReader(
+            self._read,
+            watchdog._source,
+            watchdog._target,
+            watchdog._reception,
+            watchdog.quarantined,
+            watchdog.given_up,
+            watchdog._target.function,
+        )
+        found, seen = reader.readings(intent, state, self._now)
+        return self._keep(found, seen if isinstance(seen, Unread) else seen.recorded(self._now))
+
+    def _keep(self, found: Readings, latest: WatchdogState | Unread) -> Readings:
+        """Keep what the round remembers: what cannot be kept is unknown to the next one."""
+        if isinstance(latest, Unread):
+            return found
+        kept = self._read(lambda: self._watchdog._ledger.store_state(latest))
+        return replace(found, probed=kept if isinstance(kept, Unread) else latest.probed())
 
     def _read(self, reading: Callable[[], T]) -> T | Unread:
         if self._time_left() < LEAST_SECONDS:

@@ -9,6 +9,7 @@ from infra.consumer import TIMEOUT_SECONDS
 from infra.monitoring.catalog import alarms
 from infra.monitoring.definition import Alarm, AlarmInputs
 from infra.table_config import TableConfig
+from replicator.buffers import BUFFERS
 from replicator.watchdog import detectors
 
 PLACES = {
@@ -20,7 +21,19 @@ MISSING = {"breaching": "fires", "notBreaching": "is fine", "ignore": "changes n
 
 
 def every_alarm() -> tuple[Alarm, ...]:
-    """List a table's alarms, the worst first."""
+    """List the alarms of tables with any buffer, the worst first."""
+    found: list[Alarm] = []
+    for buffer in BUFFERS:
+        place = 0
+        for each in _alarms_with(buffer):
+            known = [n for n, other in enumerate(found, 1) if other.name == each.name]
+            if not known:
+                found.insert(place, each)
+            place = known[0] if known else place + 1
+    return tuple(found)
+
+
+def _alarms_with(buffer: str) -> tuple[Alarm, ...]:
     inputs = AlarmInputs(
         stack="STACK",
         source_account="ACCOUNT",
@@ -28,17 +41,29 @@ def every_alarm() -> tuple[Alarm, ...]:
         target_table="TARGET",
         ledger_retention_days=TableConfig.ledger_retention_days,
         timeout_seconds=TIMEOUT_SECONDS,
+        buffer=buffer,
     )
     return alarms(inputs, Thresholds())
 
 
+def _buffers_of(alarm: Alarm) -> str:
+    """Name the buffers that a table with this alarm may have."""
+    having = [
+        f"`{buffer}`"
+        for buffer in BUFFERS
+        if alarm.name in {each.name for each in _alarms_with(buffer)}
+    ]
+    return "any" if len(having) == len(BUFFERS) else ", ".join(having)
+
+
 def overview() -> str:
     """Render one row for each alarm."""
-    rows = ["| alarm | fires when | where |", "| --- | --- | --- |"]
+    rows = ["| alarm | fires when | where | buffer |", "| --- | --- | --- | --- |"]
     for each in every_alarm():
         name = f"[`{each.name}`](#{each.name})"
         rows.append(
-            f"| {f'**{name}**' if each.critical else name} | {each.fires} | {PLACES[each.place]} |"
+            f"| {f'**{name}**' if each.critical else name} | {each.fires} | {PLACES[each.place]} "
+            f"| {_buffers_of(each)} |"
         )
     return "\n".join(rows)
 
@@ -62,9 +87,13 @@ def details() -> str:
 
 def detectors_table() -> str:
     """Render the loss detectors as `status` shows them, each with its alarms."""
-    rows = ["| detector | when it strikes | alarms |", "| --- | --- | --- |"]
+    rows = ["| detector | when it strikes | alarms | buffer |", "| --- | --- | --- | --- |"]
     for each in detectors.ALL:
-        rows.append(f"| `{each.metric}` | {each.level.value} | {', '.join(_alarms_of(each))} |")
+        having = [f"`{name}`" for name in BUFFERS if each in detectors.of_buffer(name)]
+        buffers = "any" if len(having) == len(BUFFERS) else ", ".join(having)
+        rows.append(
+            f"| `{each.metric}` | {each.level.value} | {', '.join(_alarms_of(each))} | {buffers} |"
+        )
     return "\n".join(rows)
 
 

@@ -19,7 +19,6 @@ from tests.support.replicator.watchdog_harness import (
     CONFIG,
     OTHER,
     ROUND,
-    STREAM_ARN,
     WatchdogHarness,
     set_destination,
     steady,
@@ -262,7 +261,8 @@ def test_a_policy_that_can_no_longer_be_read_is_unknown(world: WatchdogHarness) 
 
 
 def test_the_tables_arn_follows_from_the_streams() -> None:
-    assert source_table_arn(STREAM_ARN, "orders").endswith(":111111111111:table/orders")
+    arn = source_table_arn(CONFIG.observer_role, "eu-west-1", "orders")
+    assert arn == "arn:aws:dynamodb:eu-west-1:111111111111:table/orders"
 
 
 # -- a switch without an end -------------------------------------------------------------------

@@ -6,9 +6,10 @@ import datetime
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from replicator.buffers import STREAMS
 from replicator.change import Probe
 from replicator.probes import probe_key
 from replicator.watchdog.aws_readings import BOOK_KEY
@@ -42,6 +43,16 @@ CONFIG = WatchdogConfig(
     retention_hours=8760,
     record_kib=10240,
 )
+TABLE_STREAM_CONFIG = replace(
+    CONFIG,
+    stream_name="",
+    stream_arn="",
+    mapping_uuid="",
+    retention_hours=24,
+    record_kib=0,
+    buffer=STREAMS,
+)
+"""The same table, with its own stream as the buffer."""
 
 
 MAPPING = {
@@ -89,6 +100,10 @@ class WatchdogHarness:
     waiting_ms: float | None = None
     consumed: list[tuple[float, float]] = field(default_factory=list)
     """Datapoints of the source's ConsumedWriteCapacityUnits."""
+    expired: list[tuple[float, float]] = field(default_factory=list)
+    """Datapoints of the source's TimeToLiveDeletedItemCount."""
+    ages: list[tuple[float, float]] = field(default_factory=list)
+    """Datapoints of the consumer's IteratorAge: when, and how many seconds."""
     policy: str | None = None
     """The source's resource policy."""
     probes: list[tuple[str, int]] = field(default_factory=list)
@@ -321,17 +336,29 @@ class _CloudWatch:
         kept = {60: 15 * 86_400, 300: 63 * 86_400}.get(request["Period"], 455 * 86_400)
         assert age <= kept, "CloudWatch has no datapoints of this period any more"
         if request["Namespace"] == "AWS/Lambda":
-            assert request["MetricName"] == "DestinationDeliveryFailures"
             assert request["Dimensions"] == [{"Name": "FunctionName", "Value": "consumer"}]
+            if request["MetricName"] == "IteratorAge":
+                return self._ages(request)
+            assert request["MetricName"] == "DestinationDeliveryFailures"
             return self._sums(self.world.undelivered, request)
         if request["MetricName"] == "ConsumedWriteCapacityUnits":
             assert request["Dimensions"] == [{"Name": "TableName", "Value": "orders"}]
             return self._sums(self.world.consumed, request)
+        if request["MetricName"] == "TimeToLiveDeletedItemCount":
+            return self._sums(self.world.expired, request)
         assert {"Name": "DelegatedOperation", "Value": "KinesisDataStream"} in request["Dimensions"]
         if request["MetricName"] == "AgeOfOldestUnreplicatedRecord":
             age, at = self.world.waiting_ms, request["EndTime"]
             return {"Datapoints": [] if age is None else [{"Timestamp": at, "Maximum": age}]}
         return self._sums(self.world.skipped, request)
+
+    def _ages(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        found = self._sums(self.world.ages, request)["Datapoints"]
+        return {
+            "Datapoints": [
+                {"Timestamp": each["Timestamp"], "Maximum": each["Sum"] * 1000} for each in found
+            ]
+        }
 
     def _sums(
         self, events: Sequence[tuple[float, float]], request: Mapping[str, Any]
