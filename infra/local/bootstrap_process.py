@@ -14,22 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.cloud import REPOSITORY, LocalCloud
+from infra.local.leash import LEASH
 
 EXIT_DIFFERENCES = 5
 POLL_SECONDS = 0.25
 STOP_SECONDS = 10
-
-# The local cloud ends with this process, even if that is killed, and the bootstrap would retry for
-# minutes. So it ends too: 1 is PR_SET_PDEATHSIG, which survives an execve (prctl(2), Linux).
-LEASH = (
-    (
-        "-c",
-        f"import ctypes, os, sys; ctypes.CDLL(None).prctl(1, {int(signal.SIGKILL)}); "
-        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])",
-    )
-    if sys.platform == "linux"
-    else ()
-)
 
 MEANING = {
     1: "blocked by its plan",
@@ -122,6 +111,8 @@ class BootstrapProcess:
         Raises:
             BootstrapFailedError: it ended with another one, or took longer than `patience` seconds.
         """
+        # The local cloud ends with this process, even if that is killed, and the bootstrap would
+        # retry for minutes: so it ends too.
         # Its own session: Ctrl-C reaches it through the demo, once.
         process = subprocess.Popen(
             [sys.executable, *LEASH, *command],

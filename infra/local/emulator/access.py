@@ -145,6 +145,9 @@ class PermissionChecks:
             # AWS asks for the alias and its key (Service Authorization Reference, AWS KMS).
             alias = named(body, "AliasName")
             return f"arn:aws:kms:{region}:{account}:{alias}" if alias else arn
+        if service == "glue" and ":table/" in arn and headers.get("x-amz-target", "")[-3:] == "Job":
+            # Of a new job, as of a new function, the request has the name alone.
+            return arn.replace(":table/", ":job/")
         if arn == "*" and service == "monitoring":
             return self._of_cloudwatch(body, query, region, account)
         if arn != "*" or service not in ("dynamodb", "dynamodbstreams", "kinesis"):

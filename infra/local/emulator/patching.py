@@ -39,6 +39,7 @@ MODULES: Mapping[str, str] = {
     "cloudwatch_logs": "ministack.services.cloudwatch_logs",
     "eventbridge": "ministack.services.eventbridge",
     "tagging": "ministack.services.tagging",
+    "glue": "ministack.services.glue",
 }
 
 REPLACED: Mapping[str, tuple[str, ...]] = {
@@ -144,6 +145,14 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
     "s3": ("_foreign_bucket_allows",),
     "cloudwatch": ("_evaluate_alarm", "_evaluate_all_alarms"),
     "cloudwatch_logs": ("_filter_log_events", "handle_request"),
+    "glue": (
+        "_create_job",
+        "_update_job",
+        "_start_job_run",
+        "_get_job_run",
+        "_get_job_runs",
+        "_batch_stop_job_run",
+    ),
     "eventbridge": ("_parse_rate_seconds", "_SCHEDULER_TICK_INTERVAL", "_dispatch_to_lambda"),
 }
 
@@ -233,6 +242,7 @@ RELIED_ON: Mapping[str, tuple[str, ...]] = {
     ),
     "sns": ("_fanout", "_topic_by_arn_any_scope"),
     "sqs": ("_queue_by_arn",),
+    "glue": ("_jobs",),
     "tagging": ("_COLLECTORS", "_normalise_flat"),
     "cloudwatch": (
         "_metric_bucket",

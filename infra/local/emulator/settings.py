@@ -68,6 +68,11 @@ class EmulatorSettings:
         return self.scaled(10, floor=0.2)
 
     @property
+    def job_start_seconds(self) -> float:
+        """The time for which a run of a job on Glue is STARTING."""
+        return self.scaled(60, floor=0.2)
+
+    @property
     def index_seconds(self) -> float:
         """The time for which a global index that UpdateTable adds is CREATING."""
         return self.scaled(60, floor=0.3)
