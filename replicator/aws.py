@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from json import JSONEncoder
 from typing import Any
 
@@ -199,7 +200,9 @@ def client(service: str, region: str, credentials: Mapping[str, str] | None = No
     from botocore.config import Config
 
     given = credentials or {}
-    return botocore.session.get_session().create_client(
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _loader())
+    return session.create_client(
         service,
         config=Config(
             region_name=region,
@@ -211,6 +214,14 @@ def client(service: str, region: str, credentials: Mapping[str, str] | None = No
         aws_secret_access_key=given.get("SecretAccessKey"),
         aws_session_token=given.get("SessionToken"),
     )
+
+
+@cache
+def _loader() -> Any:
+    """Return what reads AWS's descriptions, and keeps them for the next client."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 _BODY = "replicator_body"
