@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -151,7 +152,14 @@ def to_json(record: StepRecord) -> str:
 
 def from_json(kind: type[T], text: str) -> T:
     """Parse a dataclass of this version or a newer one, whose further fields are dropped."""
-    known = {each.name for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    parsed: T = _parsed(kind, text)
+    return parsed
+
+
+@functools.lru_cache(maxsize=500)
+def _parsed(kind: type[Any], text: str) -> Any:
+    """Parse a record, which is frozen: a run asks for the same ones at every look of each table."""
+    known = {each.name for each in dataclasses.fields(kind)}
     values = {name: value for name, value in json.loads(text).items() if name in known}
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
     return kind(**values)
