@@ -37,7 +37,7 @@ from replicator.watchdog.detectors import (
     Level,
 )
 from replicator.watchdog.finding import Expected, Finding, blind, flag, not_known
-from replicator.watchdog.phases import RULES, PhaseRule, phase_of
+from replicator.watchdog.phases import PhaseRule, phase_of, rules_of
 from replicator.watchdog.probe_findings import judge_heartbeat, judge_probes
 from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
 from replicator.watchdog.resource_findings import (
@@ -63,7 +63,7 @@ FOREIGN_SECONDS = 900.0
 def judge(readings: Readings, expected: Expected) -> tuple[Finding, ...]:
     """Return one finding per detector of the buffer, in the order of `ALL`: the worst kinds of
     loss first."""
-    rules = RULES[phase_of(readings.intent)]
+    rules = rules_of(phase_of(readings.intent), expected.buffer)
     judged = _judged if expected.buffer == KINESIS else _judged_of_table_stream
     return tuple(_in_phase(each, rules[each.detector]) for each in judged(readings, expected))
 

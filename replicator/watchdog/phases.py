@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from replicator.buffers import STREAMS
 from replicator.watchdog import detectors as d
 from replicator.watchdog.detectors import Detector
 from replicator.watchdog.readings import Intent, Unread
@@ -108,6 +109,19 @@ RULES: Mapping[SwitchPhase, Mapping[Detector, PhaseRule]] = {
     SwitchPhase.CLOSED: DURING,
     SwitchPhase.PRIMARY: PRIMARY,
 }
+CLOSED_OF_TABLE_STREAM: Mapping[Detector, PhaseRule] = {
+    **DURING,
+    d.MAPPING: _off("the switch has turned it off", 1.0),
+    d.UNREAD: _off("the switch reads what waits itself"),
+}
+"""`CLOSED` of a table whose own stream is the buffer: there no probe proves that the gate holds."""
+
+
+def rules_of(phase: SwitchPhase, buffer: str) -> Mapping[Detector, PhaseRule]:
+    """Return the rules of a phase for a kind of buffer."""
+    if phase is SwitchPhase.CLOSED and buffer == STREAMS:
+        return CLOSED_OF_TABLE_STREAM
+    return RULES[phase]
 
 
 def phase_of(intent: Intent | Unread) -> SwitchPhase:

@@ -106,7 +106,7 @@ def _gate_closed(group: SwitchSet) -> bool:
 #   their way;
 # - seal before close_gate: a source that opens by itself while the consumer is closed would take
 #   writes that are lost to the target;
-# - stop_consumer after close_gate: whoever switches it on again finds the gate closed;
+# - stop_consumer after close_gate: one that another hand switches on again finds the gate closed;
 # - prove_closed before await_zombies: what an older invocation may still do has ended by then;
 # - prove_safe last: everything that it reads is newer than the last thing that could change it.
 PREPARE = Stage(

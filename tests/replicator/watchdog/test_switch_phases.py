@@ -8,11 +8,19 @@ from collections.abc import Callable
 import pytest
 
 from replicator import names
+from replicator.buffers import KINESIS, STREAMS
 from replicator.watchdog.aws_readings import BOOK_KEY
-from replicator.watchdog.detectors import ALL, SOURCE_WRITTEN, SWITCH_UNFINISHED, Level
+from replicator.watchdog.detectors import (
+    ALL,
+    MAPPING,
+    SOURCE_WRITTEN,
+    SWITCH_UNFINISHED,
+    UNREAD,
+    Level,
+)
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.judge import judge
-from replicator.watchdog.phases import RULES, SwitchPhase, phase_of
+from replicator.watchdog.phases import RULES, SwitchPhase, phase_of, rules_of
 from replicator.watchdog.readings import Intent, Unneeded, Unread
 from replicator.watchdog.source_writes import source_table_arn
 from tests.support.replicator.watchdog_harness import (
@@ -52,6 +60,14 @@ def findings(world: WatchdogHarness) -> dict[str, Finding]:
 def test_the_table_decides_every_detector_with_a_reason(phase: SwitchPhase) -> None:
     assert set(RULES[phase]) == set(ALL)
     assert all(rule.because for rule in RULES[phase].values())
+
+
+@pytest.mark.parametrize("phase", SwitchPhase)
+def test_the_rules_of_a_table_stream_differ_behind_a_closed_gate_alone(phase: SwitchPhase) -> None:
+    theirs, ours = rules_of(phase, KINESIS), rules_of(phase, STREAMS)
+    assert theirs == RULES[phase] and set(ours) == set(ALL)
+    different = {each for each in ALL if theirs[each] != ours[each]}
+    assert different == ({MAPPING, UNREAD} if phase is SwitchPhase.CLOSED else set())
 
 
 def test_an_unreadable_settings_row_leaves_every_detector_judged() -> None:

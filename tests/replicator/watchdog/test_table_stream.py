@@ -407,3 +407,25 @@ def test_after_a_switch_an_unreachable_source_leaves_its_writes_unknown(
     world.clock.advance(300)
     assert findings(world)[names.SOURCE_WRITTEN].level is Level.UNKNOWN
     assert world.round()["ReadingsMissed"] == 0.0
+
+
+# -- during a switch -------------------------------------------------------------------------------
+
+
+def test_behind_a_closed_gate_the_mapping_is_off_and_what_waits_is_the_switchs(
+    world: WatchdogHarness,
+) -> None:
+    world.mapping = "Disabled"
+    world.consumed = [(world.clock() - 600, 5.0)]
+    assert findings(world)["MappingAsIntended"].level is not Level.FINE
+    world.settle(expire=True, armed="n", closed="n", stream=OURS, mapping="a-mapping")
+    found = findings(world)
+    off = {name for name, each in found.items() if each.detail.startswith("off: ")}
+    assert {"MappingAsIntended", "UnreadAge"} <= off
+    assert {each.level for each in found.values()} == {Level.FINE}
+
+
+def test_before_the_gate_is_closed_the_mapping_has_to_be_on(world: WatchdogHarness) -> None:
+    world.mapping = "Disabled"
+    world.settle(expire=True, armed="n", stream=OURS, mapping="a-mapping")
+    assert findings(world)["MappingAsIntended"].level is Level.WARNING
