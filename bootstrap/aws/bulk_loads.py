@@ -9,8 +9,8 @@ from typing import Any
 
 from bootstrap.aws.bulk_output import UnreadableLineError, failure_of, lines
 from bootstrap.aws.calls import Calls
-from bootstrap.aws.export_objects import S3Objects
 from bootstrap.aws.paging import PAGE, pages, search_twice
+from bootstrap.aws.s3_objects import S3Objects
 from bootstrap.aws.snapshots import AwsSnapshots
 from bootstrap.aws.tables import timestamp
 from bootstrap.core.bulk_facts import (

@@ -12,10 +12,11 @@ import pytest
 from botocore.exceptions import IncompleteReadError, ReadTimeoutError
 from moto import mock_aws
 
-from bootstrap.aws import export_objects
+from bootstrap.aws import s3_objects
 from bootstrap.aws.calls import Calls
-from bootstrap.aws.export_objects import ATTEMPTS, S3Objects, S3Opener
+from bootstrap.aws.export_objects import S3Opener
 from bootstrap.aws.login import Logins
+from bootstrap.aws.s3_objects import ATTEMPTS, S3Objects
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import AccountError, Side, UnavailableError
 from bootstrap.core.objects import MissingObjectError
@@ -30,7 +31,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.setattr(export_objects, "CHUNK_BYTES", 7_000)
+    monkeypatch.setattr(s3_objects, "CHUNK_BYTES", 7_000)
     with mock_aws():
         client = boto3.client("s3", region_name="us-east-1")
         client.create_bucket(Bucket=BUCKET)
