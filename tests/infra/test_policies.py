@@ -324,16 +324,20 @@ MODULES = {
         "ledger.py",
         "own_writes.py",
         "quarantine.py",
+        "s3_objects.py",
         "snapshots.py",
         "target.py",
     },
+    "verification": {"glue.py"},
     "switch-source": {"old_source.py", "resource_policies.py"},
     "switch-target": {"resource_policies.py", "write_canary.py"},
 }
 SERVICES = (
     *("application-autoscaling", "cloudwatch", "dynamodb"),
-    *("kinesis", "lambda", "logs", "s3", "tag"),
+    *("glue", "kinesis", "lambda", "logs", "s3", "tag"),
 )
+OF_THE_JOB = {"job_role.py"}
+"""It runs on Glue, with the job's role, and calls by the importer's modules."""
 ON_REQUEST = {"item_scan.py", "items.py"}
 """They need what `operators.readItems` grants: single items of the source, a scan of the target."""
 BOTH_SIDES = {
@@ -378,7 +382,7 @@ with it, because the use of a switch role outside a switch is reported."""
 
 def calls_of_the_operators_tool(side: str) -> set[str]:
     """The actions behind every `self._<service>.<operation>` in bootstrap/aws, by account."""
-    known = BOTH_SIDES.union(ON_REQUEST, *MODULES.values())
+    known = BOTH_SIDES.union(ON_REQUEST, OF_THE_JOB, *MODULES.values())
     for path in BOOTSTRAP_AWS.glob("*.py"):
         assert path.name in known, f"which account does {path.name} act in?"
     called = calls_in(MODULES[side] | BOTH_SIDES) | LOOKS_ALONE.get(side, set())
@@ -417,6 +421,16 @@ def test_a_switch_role_may_call_what_its_modules_call(tmp_path: Path, side: str)
     own = {name for name in MODULES[side] if (BOOTSTRAP_AWS / name).exists()}
     assert own
     assert calls_in(own) - set(allowed) == set(), "called, and not allowed"
+
+
+def test_the_importer_may_run_the_job_of_a_verification_as_its_module_does(
+    tmp_path: Path,
+) -> None:
+    stack = record({**CONFIG, "verification": {"engine": "glue"}}, tmp_path / "archive")
+    policy = stack.one("Policy", "replication-verification-operators").inputs["policy"]
+    allowed = {action for s in statements(policy) for action in s["Action"]}
+    called = calls_in(MODULES["verification"]) | {"glue:StartJobRun"}  # by a client of its own
+    assert {action for action in allowed if action.startswith("glue:")} == called
 
 
 def test_a_keys_administrators_may_do_what_they_need_and_no_more() -> None:
