@@ -10,12 +10,14 @@ from bootstrap.app.command_options import CommandOptions
 from bootstrap.app.process import Process
 from bootstrap.aws.bulk_loads import AwsBulkLoads
 from bootstrap.aws.calls import Calls
+from bootstrap.aws.consumer_mappings import AwsConsumerMappings
 from bootstrap.aws.item_scan import AwsItemScan
 from bootstrap.aws.login import Logins
 from bootstrap.aws.old_source import AwsOldSource
 from bootstrap.aws.resource_policies import AwsResourcePolicies
 from bootstrap.aws.sessions import CONFIG, Session
 from bootstrap.aws.source import AwsSource
+from bootstrap.aws.table_streams import AwsStreamControl, AwsTableStreamReader
 from bootstrap.aws.tagged_resources import CONFIG as TAGGING_CONFIG
 from bootstrap.aws.tagged_resources import SERVICE as TAGGING
 from bootstrap.aws.tagged_resources import AwsTaggedResources
@@ -24,8 +26,11 @@ from bootstrap.aws.write_canary import AwsCanary
 from bootstrap.core.errors import Side
 from bootstrap.core.ports import BulkLoads, SourceAccount, TargetAccount
 from bootstrap.core.stack_outputs import AccountOutputs
+from bootstrap.core.table_stream_ports import TableStreamClients
 
 SOURCE_SERVICES = ("dynamodb", "kinesis", "cloudwatch", "application-autoscaling", "kms")
+
+STREAMS_SERVICE = "dynamodbstreams"
 
 Before = Callable[[], None]
 
@@ -79,6 +84,19 @@ class AccountClients:
         far_kms = self._target.client("kms", consumer_region, far)
         calls = self._calls(Side.TARGET, before)
         return AwsTarget(calls, dynamodb, lambda_, kms, cloudwatch, far_kms)
+
+    def table_stream(
+        self, consumer_region: str, before: Before | None = None
+    ) -> TableStreamClients:
+        """Return what makes and reads a table's own stream, and its mapping in that Region."""
+        source, target = self._calls(Side.SOURCE, before), self._calls(Side.TARGET, before)
+        dynamodb, streams = self._source.client("dynamodb"), self._source.client(STREAMS_SERVICE)
+        return TableStreamClients(
+            AwsStreamControl(source, dynamodb, streams),
+            AwsResourcePolicies(source, dynamodb),
+            AwsTableStreamReader(source, streams),
+            AwsConsumerMappings(target, self._target.client("lambda", consumer_region)),
+        )
 
     def bulk_loads(self, before: Before | None = None) -> BulkLoads:
         """Return the bulk loads of the target account, in its Region."""

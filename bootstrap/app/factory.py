@@ -211,6 +211,9 @@ class AwsClients(AccountClients):
             clock=self._process.clock,
             options=options or RunOptions(),
             loads=self._loads(table, lease.check),
+            table_stream=self.table_stream(table.consumer_region, lease.check)
+            if table.reads_table_stream
+            else None,
             cross_account_check=self.cross_account_check(lease.check)
             if options and options.cross_account_check
             else None,

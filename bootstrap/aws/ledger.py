@@ -11,6 +11,7 @@ from bootstrap.aws.calls import Calls
 from bootstrap.core.errors import AccountError
 from bootstrap.core.facts import ProbeEcho
 from bootstrap.core.ledger_settings import LedgerSettings
+from replicator.buffers import KINESIS, STREAMS
 from replicator.change import Probe
 from replicator.lane_rows import INDEX_KEYS, LaneRow, lane_key, shards_in
 from replicator.late_write_rows import LateWritesRow, late_writes_key
@@ -69,6 +70,9 @@ class AwsLedger:
             mark=int(row["mark"]["N"]) if "mark" in row else None,
             closed=row["closed"]["S"] if "closed" in row else None,
             primary=int(row["primary"]["N"]) if "primary" in row else None,
+            buffer=row["buffer"]["S"] if "buffer" in row else KINESIS,
+            stream=row["stream"]["S"] if "stream" in row else "",
+            mapping=row["mapping"]["S"] if "mapping" in row else "",
         )
 
     def store_floor(self, floor: int, snapshot: str) -> LedgerSettings:
@@ -99,6 +103,21 @@ class AwsLedger:
             UpdateExpression="SET #consume = :true",
             ExpressionAttributeNames={"#consume": "consume"},
             ExpressionAttributeValues={":true": {"BOOL": True}},
+        )
+
+    def set_table_stream(self, stream_arn: str, mapping: str) -> None:
+        self._update(
+            UpdateExpression="SET #buffer = :buffer, #stream = :stream, #mapping = :mapping",
+            ExpressionAttributeNames={
+                "#buffer": "buffer",
+                "#stream": "stream",
+                "#mapping": "mapping",
+            },
+            ExpressionAttributeValues={
+                ":buffer": {"S": STREAMS},
+                ":stream": {"S": stream_arn},
+                ":mapping": {"S": mapping},
+            },
         )
 
     def set_paused(self, paused: bool) -> None:

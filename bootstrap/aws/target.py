@@ -7,6 +7,7 @@ from typing import Any
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.capacity_changes import capacity_changes
+from bootstrap.aws.consumer_mappings import mapping_in
 from bootstrap.aws.keys import KeyReader
 from bootstrap.aws.paging import PAGE, count_running, pages, search_twice
 from bootstrap.aws.table_metrics import TableMetrics
@@ -235,16 +236,7 @@ class AwsTarget:
             if error.code == "ResourceNotFoundException":
                 return None
             raise
-        return EventSource(
-            uuid=answer["UUID"],
-            state=answer["State"],
-            stream_arn=answer["EventSourceArn"],
-            starting_position=answer.get("StartingPosition", ""),
-            starts_at=timestamp(answer.get("StartingPositionTimestamp")),
-            result=answer.get("LastProcessingResult", ""),
-            reason=answer.get("StateTransitionReason", ""),
-            modified=timestamp(answer.get("LastModified")),
-        )
+        return mapping_in(answer)
 
     def enable_mapping(self, uuid: str) -> None:
         self._switch(uuid, True)

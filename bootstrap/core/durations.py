@@ -105,6 +105,15 @@ class Timing:
         return max(60.0, 600 * self.scale)
 
     @property
+    def stream_settling(self) -> float:
+        """From a moment until every change that was made before it is in the table's own stream.
+
+        "DynamoDB Streams writes stream records in near-real time" (developer guide, Streams.html):
+        no number is given; they come within seconds.
+        """
+        return 30 * self.scale
+
+    @property
     def policy_spread(self) -> float:
         """The time for a table's new resource policy to reach every caller. AWS says "up to 5
         minutes" of its own action of this kind (AWS Fault Injection Service, "AWS FIS actions

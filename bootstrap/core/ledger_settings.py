@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from replicator.buffers import KINESIS
+
 
 @dataclass(frozen=True)
 class LedgerSettings:
@@ -26,3 +28,9 @@ class LedgerSettings:
     """The nonce of the switch or promotion after which nothing may be written to the target."""
     primary: int | None = None
     """Since when the target is the primary."""
+    buffer: str = KINESIS
+    """The kind of buffer that the ledger is for."""
+    stream: str = ""
+    """The ARN of the table's own stream, where that is the buffer."""
+    mapping: str = ""
+    """The mapping that reads it."""

@@ -300,6 +300,9 @@ class Ledger(LedgerEntries, Protocol):
     def expect_consumer(self) -> None:
         """Record that the consumer has been switched on."""
 
+    def set_table_stream(self, stream_arn: str, mapping: str) -> None:
+        """Record that the table's own stream is the buffer, and which mapping reads it."""
+
     def set_paused(self, paused: bool) -> None:
         """Record whether the consumer is off on purpose."""
 

@@ -164,6 +164,13 @@ class TableOutputs:
         return self.buffer == STREAMS
 
 
+def buffer_named(table: TableOutputs) -> str:
+    """Return what a sentence calls the buffer of a table."""
+    if table.reads_table_stream:
+        return f"the stream of table {table.source_table}"
+    return f"stream {table.stream_name}"
+
+
 @dataclass(frozen=True)
 class PlaceKeyOutputs:
     """The customer-managed key of each place; empty for AWS's keys."""

@@ -107,21 +107,21 @@ def sid(nonce: str) -> str:
 
 def stacks_deny(document: str | None, table_arn: str) -> bool:
     """Tell whether a policy has the Deny that older programs let Pulumi put into it."""
-    return any(_is_stacks(each, table_arn) for each in _statements(_read(document)))
+    return any(_is_stacks(each, table_arn) for each in statements_of(policy_of(document)))
 
 
 def without_stacks_deny(document: str | None, table_arn: str) -> str | None:
     """Return the policy without that Deny; None: nothing else is in it."""
-    policy = _read(document)
-    kept = [each for each in _statements(policy) if not _is_stacks(each, table_arn)]
-    return _written(policy, kept) if kept else None
+    policy = policy_of(document)
+    kept = [each for each in statements_of(policy) if not _is_stacks(each, table_arn)]
+    return policy_text(policy, kept) if kept else None
 
 
 def project_statements(document: str | None) -> dict[str, dict[str, Any]]:
     """Return this project's statements of a policy, by nonce."""
     return {
         statement["Sid"].removeprefix(_SID): statement
-        for statement in _statements(_read(document))
+        for statement in statements_of(policy_of(document))
         if _is_projects(statement)
     }
 
@@ -147,9 +147,9 @@ def with_deny(document: str | None, deny: WriteDeny) -> str:
     Raises:
         PolicyError: the policy cannot be read, or would be larger than DynamoDB takes.
     """
-    policy = _read(document)
-    kept = [each for each in _statements(policy) if not _is_projects(each)]
-    return _written(policy, [*kept, deny.statement()])
+    policy = policy_of(document)
+    kept = [each for each in statements_of(policy) if not _is_projects(each)]
+    return policy_text(policy, [*kept, deny.statement()])
 
 
 def without_deny(document: str | None) -> str | None:
@@ -158,9 +158,9 @@ def without_deny(document: str | None) -> str | None:
     None: nothing else is in it, so the policy itself has to be deleted, because DynamoDB takes no
     policy without a statement.
     """
-    policy = _read(document)
-    kept = [each for each in _statements(policy) if not _is_projects(each)]
-    return _written(policy, kept) if kept else None
+    policy = policy_of(document)
+    kept = [each for each in statements_of(policy) if not _is_projects(each)]
+    return policy_text(policy, kept) if kept else None
 
 
 def holds(document: str | None, deny: WriteDeny) -> bool:
@@ -195,7 +195,12 @@ def size(document: str) -> int:
     return len(document.encode())
 
 
-def _read(document: str | None) -> dict[str, Any]:
+def policy_of(document: str | None) -> dict[str, Any]:
+    """Read a policy; None is one without statements.
+
+    Raises:
+        PolicyError: it is no object in JSON.
+    """
     if document is None:
         return {"Version": VERSION}
     try:
@@ -207,8 +212,12 @@ def _read(document: str | None) -> dict[str, Any]:
     return policy
 
 
-def _statements(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the statements in order. IAM allows a single one without its brackets."""
+def statements_of(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the statements in order. IAM allows a single one without its brackets.
+
+    Raises:
+        PolicyError: one is no object.
+    """
     found = policy.get("Statement", [])
     statements = [found] if isinstance(found, dict) else found
     if not isinstance(statements, list) or not all(isinstance(each, dict) for each in statements):
@@ -245,7 +254,12 @@ def _is_stacks(statement: Mapping[str, Any], table_arn: str) -> bool:
     return roles and bool(canonical(statement) == canonical(form))
 
 
-def _written(policy: Mapping[str, Any], statements: Sequence[Mapping[str, Any]]) -> str:
+def policy_text(policy: Mapping[str, Any], statements: Sequence[Mapping[str, Any]]) -> str:
+    """Return the text of a policy with these statements.
+
+    Raises:
+        PolicyError: two have one name, or it would be larger than DynamoDB takes.
+    """
     names = [each["Sid"] for each in statements if "Sid" in each]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

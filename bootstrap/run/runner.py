@@ -18,6 +18,7 @@ from bootstrap.core.journal_rows import Event, Row, Store, WaitReason
 from bootstrap.core.outcome import Done, Outcome, Pending
 from bootstrap.core.poller import Poller
 from bootstrap.core.refusals import refuse_in
+from bootstrap.core.stack_outputs import buffer_named
 from bootstrap.core.state import REPLICAS, State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal import verification_records as verification
@@ -206,7 +207,7 @@ class TableRunner:
         return AccountError(
             Side.SOURCE,
             f"Table {table.source_table} replicates, but lacks changes that did not get through "
-            f"stream {table.stream_name}.",
+            f"{buffer_named(table)}.",
             fix=suggest(
                 Command("status"),
                 ", which names what was lost and the backfill that restores it; then ",
@@ -248,7 +249,7 @@ class TableRunner:
                 health = self._read_health(row, self.journal.now())
             with contextlib.suppress(AccountError):
                 history = self._store.history(context.table.source_table, row.run_id)
-                mapping = context.target.mapping(context.table.mapping_uuid)
+                mapping = context.mapping()
         wait = self._wait
         return build_snapshot(
             StatusInputs(

@@ -15,8 +15,10 @@ from bootstrap.core.formatting import moment
 from bootstrap.core.run_options import Goal
 from bootstrap.core.streaming_commands import enable_again
 from bootstrap.core.suggestions import Command, suggest
+from bootstrap.core.table_stream_facts import VIEW
 from bootstrap.journal.records import Adopting, Buffered, Paused
 from bootstrap.run.step_context import StepContext
+from replicator.aws_commands import table_option
 
 FLOWING = ("ACTIVE", "UPDATING")
 """States of a destination that gets the table's changes; UPDATING is a change of precision."""
@@ -68,6 +70,8 @@ def _observe(context: StepContext, facts: TableFacts) -> Adopting:
         BlockedError: when they do not.
     """
     table, journal = context.table, context.journal
+    if table.reads_table_stream:
+        return _observe_stream(context, facts)
     seen = context.source.destinations(table.source_table)
     here = seen.to(table.stream_arn)
     if here is None or here.status not in FLOWING:
@@ -95,6 +99,34 @@ def _observe(context: StepContext, facts: TableFacts) -> Adopting:
     return adopting
 
 
+def _observe_stream(context: StepContext, facts: TableFacts) -> Adopting:
+    """Do the same where the table's own stream is the buffer: the new table needs its own."""
+    assert context.table_stream is not None
+    known, name = context.journal.get(Adopting), context.table.source_table
+    found = None
+    if facts.stream_view == VIEW:
+        found = context.table_stream.streams.describe(facts.stream_arn)
+    if found is None or found.status != "ENABLED":
+        raise BlockedError(
+            f"The source table {name} ({facts.table_id}) was created again since this run began, "
+            "and has no stream yet.",
+            fix=suggest(
+                f"aws dynamodb update-table {table_option(name)} --stream-specification "
+                f"StreamEnabled=true,StreamViewType={VIEW} --region "
+                f"{context.table.consumer_region}, with the source account's credentials; a "
+                "minute later ",
+                Command(
+                    "resume" if context.options.goal is Goal.RESUME else "run", "--adopt-source"
+                ),
+            ),
+        )
+    if known is not None and known.table_id == facts.table_id:
+        return known
+    adopting = Adopting(facts.table_id, found.at)
+    context.journal.put(adopting, f"the changes of source table {facts.table_id} enter its stream")
+    return adopting
+
+
 def _no_table(context: StepContext) -> BlockedError:
     return BlockedError(
         f"The source table {context.table.source_table} was deleted since this run began.",
@@ -115,8 +147,8 @@ def _another_table(context: StepContext, was: Buffered, facts: TableFacts) -> Bl
         f"({was.table_id} then, {facts.table_id} now): the snapshot is of another table.",
         fix=suggest(
             Command("pause"),
-            "; then, if the table holds the same data (restored from a backup): "
-            f"{enable_again(context.outputs.stack, context.table)}, which gives it its stream, ",
+            "; then, if the table holds the same data (restored from a backup): ",
+            *_stream_given(context),
             Command("resume", "--adopt-source"),
             ", ",
             Command("verify", "--repair"),
@@ -125,6 +157,13 @@ def _another_table(context: StepContext, was: Buffered, facts: TableFacts) -> Bl
             ". Any other table needs a new stack with a new target table, for a new snapshot",
         ),
     )
+
+
+def _stream_given(context: StepContext) -> tuple[str, ...]:
+    """Name what gives the new table its stream, where that is not the tool's own work."""
+    if context.table.reads_table_stream:
+        return ()
+    return (f"{enable_again(context.outputs.stack, context.table)}, which gives it its stream, ",)
 
 
 def _unverified(context: StepContext, adopting: Adopting) -> BlockedError:

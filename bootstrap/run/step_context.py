@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bootstrap.core.durations import Timing
+from bootstrap.core.facts import EventSource
 from bootstrap.core.ports import (
     BulkLoads,
     CrossAccountCheck,
@@ -20,8 +21,11 @@ from bootstrap.core.ports import (
 )
 from bootstrap.core.run_options import RunOptions
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
+from bootstrap.core.table_stream_ports import TableStreamClients
 from bootstrap.journal.journal import Journal
+from bootstrap.journal.stream_records import mapping_of, stream_of
 from bootstrap.journal.verification_records import Verified
+from bootstrap.run.stream_tips import StreamTips
 from replicator.probes import ProbeRecord
 from replicator.runtime import Clock
 from replicator.stream import Shard
@@ -73,6 +77,8 @@ class RunMemory:
     putting: ProbePut | None = None
     caught_up: bool = False
     rounds: int = 0
+    tips: StreamTips | None = None
+    """The reading of the table's own stream up to what it held when the question was asked."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +103,28 @@ class StepContext:
     """Through the stack's role for it; None where it has none for this table."""
     loads: BulkLoads | None = None
     """None: the stack file says `load: import`, and no role may ask for bulk operations."""
+    table_stream: TableStreamClients | None = None
+    """None: the buffer is a Kinesis data stream."""
     cross_account_check: CrossAccountCheck | None = None
     """None: the calls that cross accounts are not tried before the export."""
     memory: RunMemory = field(default_factory=RunMemory)
     chance: random.Random = field(default_factory=random.Random)
     """Spreads repeated attempts."""
+
+    @property
+    def mapping_uuid(self) -> str:
+        """The consumer's event source mapping, whatever the buffer; empty if there is none yet."""
+        return mapping_of(self.table, self.journal.row)
+
+    @property
+    def stream_arn(self) -> str:
+        """The buffer, whatever its kind; empty if there is none yet."""
+        return stream_of(self.table, self.journal.row)
+
+    def mapping(self) -> EventSource | None:
+        """Describe the consumer's event source mapping; None if it does not exist, or not yet."""
+        uuid = self.mapping_uuid
+        return self.target.mapping(uuid) if uuid else None
 
     @property
     def target_arn(self) -> str:

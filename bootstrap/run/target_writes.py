@@ -38,7 +38,7 @@ def refuse_if_written(context: StepContext, paused: Paused) -> None:
             asks again.
         AccountError: when the metrics cannot be read.
     """
-    mapping = context.target.mapping(context.table.mapping_uuid)
+    mapping = context.mapping()
     if mapping is not None and mapping.running:
         return  # The consumer writes already, so there is nothing left to protect.
     asked, since = _window_end(context), paused.quiet_from or paused.at

@@ -313,11 +313,12 @@ UNDER_ANOTHER_NAME = {
     "s3:ListObjectsV2": "s3:ListBucket",
 }
 MODULES = {
-    "exporter": {"cross_account_check.py", "source.py", "stream.py"},
+    "exporter": {"cross_account_check.py", "source.py", "stream.py", "table_streams.py"},
     "importer": {
         "bulk_loads.py",
         "bulk_output.py",
         "capacity_changes.py",
+        "consumer_mappings.py",
         "export_objects.py",
         "items.py",
         "journal_table.py",
@@ -360,7 +361,7 @@ BOOTSTRAP_AWS = package.PROJECT_ROOT / "bootstrap" / "aws"
 
 
 NEVER_FROM_HERE = {
-    "exporter": {"dynamodb:UpdateTimeToLive", *ADOPTED_STREAM_ACTIONS},
+    "exporter": {"dynamodb:UpdateTable", "dynamodb:UpdateTimeToLive", *ADOPTED_STREAM_ACTIONS},
     "importer": {
         "dynamodb:CancelBulkOperation",
         "dynamodb:CreateTable",
@@ -368,11 +369,14 @@ NEVER_FROM_HERE = {
         "dynamodb:DescribeKinesisStreamingDestination",
         "dynamodb:ListBulkOperations",
         "dynamodb:StartBulkPutItems",
+        "lambda:CreateEventSourceMapping",
+        "lambda:DeleteEventSourceMapping",
+        "lambda:ListEventSourceMappings",
     },
 }
 """Calls in a module of a role that it never makes for this stack: the source's expiry is a
-switch's, no stream is adopted (test_adopted_stream.py has the right to read its policy), and no
-table is loaded in bulk."""
+switch's, no stream is adopted (test_adopted_stream.py has the right to read its policy), no table
+is loaded in bulk, and none is buffered by its own stream."""
 
 
 LOOKS_ALONE = {"importer": {"dynamodb:GetResourcePolicy"}}

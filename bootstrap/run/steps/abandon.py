@@ -30,7 +30,14 @@ from bootstrap.journal.switch_records import TargetDeny
 from bootstrap.run import other_operations
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import bulk_load, import_, load_table, snapshot, target_deny
+from bootstrap.run.steps import (
+    bulk_load,
+    import_,
+    load_table,
+    snapshot,
+    stream_end,
+    target_deny,
+)
 from bootstrap.run.steps.pause import keep_entries
 from replicator.aws_commands import table_option
 
@@ -54,6 +61,7 @@ def advance(context: StepContext) -> Outcome:
     # puts alone.
     for act in (
         _stop_consumer,
+        _leave_stream,
         _await_export,
         _await_import,
         _cancel_load,
@@ -159,7 +167,7 @@ def _known_id(context: StepContext) -> str:
 
 def _stop_consumer(context: StepContext, noted: Abandoning) -> Outcome | None:
     table, target = context.table, context.target
-    mapping = target.mapping(table.mapping_uuid)
+    mapping = context.mapping()
     ran = context.journal.get(Enabled) is not None or (mapping is not None and mapping.running)
     # Before the mapping stops, as in a pause: the next run's consumer resumes where this one ends,
     # and a change that waited until then must find its key's entry.
@@ -172,11 +180,15 @@ def _stop_consumer(context: StepContext, noted: Abandoning) -> Outcome | None:
     if mapping is None or mapping.state == "Disabled":
         return None
     if mapping.state == "Enabled":
-        target.disable_mapping(table.mapping_uuid)
+        target.disable_mapping(mapping.uuid)
         return Acted()
     return Pending(
         f"the event source mapping to settle (it is {mapping.state})", context.timing.poll(5)
     )
+
+
+def _leave_stream(context: StepContext, noted: Abandoning) -> Outcome | None:
+    return stream_end.leave(context) if context.table.reads_table_stream else None
 
 
 def _await_export(context: StepContext, noted: Abandoning) -> Outcome | None:

@@ -1,7 +1,8 @@
 """The buffer: the table's changes go to the stack's stream, with microsecond precision.
 
 Pulumi creates the destination. This step observes it ACTIVE, and watches it as long as the run
-lasts: a destination that stops after ExportTime has lost changes, and the step records that.
+lasts: a destination that stops after ExportTime has lost changes, and the step records that. Where
+the buffer is the table's own stream, `table_stream` does the same for that.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from bootstrap.core.suggestions import Command, suggest
 from bootstrap.journal.records import Buffered, Exported, Interrupted
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
+from bootstrap.run.steps import table_stream
 from replicator.aws_commands import table_option
 from replicator.stream import Destination
 
@@ -33,6 +35,8 @@ BACKLOG_PERIODS = 15
 
 def advance(context: StepContext) -> Outcome:
     """Observe the destination; record the first moment at which this process saw it ACTIVE."""
+    if context.table.reads_table_stream:
+        return table_stream.advance(context)
     table, journal = context.table, context.journal
     seen = context.source.destinations(table.source_table)
     destination = seen.to(table.stream_arn)

@@ -12,19 +12,13 @@ import math
 from bootstrap.core.facts import Measure
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending, probe_progress
 from bootstrap.core.state import State
-from bootstrap.journal.records import (
-    Buffered,
-    CaughtUp,
-    Enabled,
-    Exported,
-    Overran,
-    Paused,
-    Probing,
-    Skipped,
-)
+from bootstrap.journal.records import CaughtUp, Exported, Probing, Skipped
 from bootstrap.run.probe_put import advance_put
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
+from bootstrap.run.steps import stream_catch_up
+from bootstrap.run.steps.caught_up import record_caught_up
+from replicator.buffers import STREAMS
 from replicator.probes import ROW_KEPT_SECONDS
 from replicator.watchdog.metric_spans import metric_spans
 
@@ -34,6 +28,8 @@ HANDED_OVER_MS = 1000.0
 
 def advance(context: StepContext) -> Outcome:
     """Put a round of probes once DynamoDB has handed everything over, and wait for it."""
+    if context.table.buffer == STREAMS:
+        return stream_catch_up.advance(context)
     memory = context.memory
     if memory.caught_up:
         return Done()
@@ -118,18 +114,10 @@ def _start_over(context: StepContext) -> None:
 
 
 def _caught_up(context: StepContext, moment: float, took: float) -> Outcome:
-    journal, memory = context.journal, context.memory
+    memory = context.memory
     _record_lost_records(context)
     kept = context.source.stream(context.table.stream_name).retention_hours
-    _record_overrun(context, kept)
-    if not context.ledger.settings().expire:
-        # Only now: without its entry, a change that waits would be applied over a newer one.
-        context.ledger.start_expiry()
-    journal.put(
-        CaughtUp(moment, memory.probe, memory.probes, took, kept),
-        f"caught up: {memory.probes} probes came through in {took:.1f} s",
-    )
-    memory.caught_up = True
+    record_caught_up(context, moment, took, kept, probe=memory.probe, probes=memory.probes)
     return Done()
 
 
@@ -168,32 +156,3 @@ def _lost_since(context: StepContext, skipped: Skipped | None) -> float:
         return max(whole, skipped.begin)
     counted_to = before.moment - timing.metric_settling if before is not None else 0.0
     return max(whole, counted_to)
-
-
-def _record_overrun(context: StepContext, kept: int) -> None:
-    """Record that the consumer was off for longer than the stream's retention: before it was first
-    enabled, or in a pause. While it is on, the watchdog measures its delay.
-
-    `kept`: the stream's retention now, in hours.
-    """
-    journal, known = context.journal, context.journal.get(Overran)
-    paused, before = journal.get(Paused), journal.get(CaughtUp)
-    enabled, buffered = journal.get(Enabled), journal.get(Buffered)
-    exported = journal.get(Exported)
-    if enabled is None or buffered is None or exported is None:
-        return
-    begin, on = exported.export_time - context.timing.export_fuzz, enabled.at
-    off, kept_then = begin, buffered.retention_hours
-    if paused is not None and paused.resumed and before is not None:
-        begin, off, kept_then = before.moment, paused.at, before.retention_hours
-        on = max(paused.resumed_at, enabled.at)
-    elif before is not None:
-        return
-    # A retention that was raised meanwhile does not restore records that were dropped before.
-    hours = min(kept_then or kept, kept)
-    if on - off >= 3_600 * hours and (known is None or known.begin != begin):
-        journal.put(
-            # The stream still has the records younger than its retention.
-            Overran(min(begin, known.begin if known else begin), journal.now() - 3_600 * hours),
-            f"the consumer was off for longer than the {hours} hours that the stream keeps changes",
-        )

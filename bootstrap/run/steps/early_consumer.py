@@ -23,7 +23,7 @@ def refuse(context: StepContext, since: float) -> None:
     Raises:
         BlockedError: it is on.
     """
-    mapping = context.target.mapping(context.table.mapping_uuid)
+    mapping = context.mapping()
     if mapping is None:
         return
     known = context.journal.get(EarlyConsumer)

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from bootstrap.core import pulumi_commands
-from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.core.errors import BlockedError
 from bootstrap.core.facts import EventSource
 from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
-from bootstrap.core.pulumi_commands import replace_mapping
 from bootstrap.core.state import State
 from bootstrap.journal.load_records import EarlyConsumer, LoadTarget
 from bootstrap.journal.records import Configured, Earlier, Enabled, Exported, Imported, Paused
 from bootstrap.run import other_operations
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import early_consumer
+from bootstrap.run.steps import consumer_mapping, early_consumer
 
 
 def advance(context: StepContext) -> Outcome:
     """Observe the mapping, and enable it if it is disabled."""
-    journal, table = context.journal, context.table
-    mapping = context.target.mapping(table.mapping_uuid)
+    journal = context.journal
+    mapping = context.mapping()
     if mapping is None:
-        raise AccountError(
-            Side.TARGET,
-            f"The event source mapping {table.mapping_uuid} of function {table.function_name} in "
-            f"{table.consumer_region} is gone.",
-            fix=pulumi_commands.up(context.outputs.stack),
-        )
+        raise consumer_mapping.gone(context)
     _refuse_wrong_source(context, mapping)
     if mapping.state == "Enabled":
         if journal.get(Enabled) is None:
@@ -70,7 +63,7 @@ def advance(context: StepContext) -> Outcome:
     if imported is None or not imported.done or configured is None:
         raise AssertionError("Import and settings come first.")
     journal.put(Enabled(journal.now()), "switching the consumer on")
-    context.target.enable_mapping(table.mapping_uuid)
+    context.target.enable_mapping(mapping.uuid)
     return Acted()
 
 
@@ -94,8 +87,8 @@ def _note_found(context: StepContext) -> Outcome | None:
 
 
 def _refuse_wrong_source(context: StepContext, mapping: EventSource) -> None:
-    expected = context.table.stream_arn
-    replacement = replace_mapping(context.outputs, context.table)
+    expected = context.stream_arn
+    replacement = consumer_mapping.replacement(context, mapping.uuid)
     if mapping.stream_arn != expected:
         raise BlockedError(
             f"The event source mapping {mapping.uuid} reads {mapping.stream_arn}, not {expected}.",

@@ -70,7 +70,7 @@ def refuse_running_consumer(context: StepContext) -> None:
     """
     # A consumer that is on before the import is complete meets the new table the moment it becomes
     # ACTIVE, before the settings row says what the snapshot holds.
-    mapping = context.target.mapping(context.table.mapping_uuid)
+    mapping = context.mapping()
     if mapping is not None and mapping.running:
         raise BlockedError(
             f"The consumer of table {context.table.source_table} is switched on (event source "

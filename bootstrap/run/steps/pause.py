@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from bootstrap.core import pulumi_commands
-from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.core.errors import AccountError, BlockedError
+from bootstrap.core.formatting import moment
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
+from bootstrap.core.table_stream_facts import KEPT_HOURS
 from bootstrap.journal.records import Paused, Probing
 from bootstrap.run.step import Step
 from bootstrap.run.step_context import StepContext
+from bootstrap.run.steps import consumer_mapping
 
+BACKLOG_HOURS = 2
+"""Kept for the work on a backlog, before a table's own stream forgets its oldest change."""
 EXPIRY_ATTRIBUTE = "x"
 """Of ledger entries: epoch seconds."""
 
@@ -28,7 +32,8 @@ def advance(context: StepContext) -> Outcome:
             journal.forget(Probing, "a new round of probes will be needed")
         # A pause that was ended before the backlog had been applied continues.
         again = replace(paused, resumed_at=0, off_at=0, quiet_from=0) if paused else None
-        journal.put(again or Paused(journal.now()), "pausing")
+        wanted = again or Paused(journal.now())
+        journal.put(wanted, f"pausing{_resume_by(context, wanted)}")
         return Acted()
     # Before the mapping stops: while changes wait, no entry may expire. A waiting change without
     # its key's entry would be applied over a newer one, for good. DynamoDB may take an hour to
@@ -39,18 +44,13 @@ def advance(context: StepContext) -> Outcome:
     if not context.ledger.settings().paused:
         context.ledger.set_paused(True)
         return Acted()
-    mapping = target.mapping(table.mapping_uuid)
+    mapping = context.mapping()
     if mapping is None:
-        raise AccountError(
-            Side.TARGET,
-            f"The event source mapping {table.mapping_uuid} of function {table.function_name} in "
-            f"{table.consumer_region} is gone.",
-            fix=pulumi_commands.up(context.outputs.stack),
-        )
+        raise consumer_mapping.gone(context)
     if mapping.state == "Disabled":
         return _await_last_invocation(context, paused)
     if mapping.state == "Enabled":
-        target.disable_mapping(table.mapping_uuid)
+        target.disable_mapping(mapping.uuid)
         return Acted()
     return Pending(
         f"the event source mapping to settle (it is {mapping.state})", context.timing.poll(5)
@@ -58,6 +58,27 @@ def advance(context: StepContext) -> Outcome:
 
 
 STEP = Step("pause", State.PAUSED, advance)
+
+
+def _resume_by(context: StepContext, paused: Paused) -> str:
+    """Say by when a pause has to end, where that is a matter of hours."""
+    if not context.table.reads_table_stream:
+        return ""
+    return f": {resume_by_text(paused)}"
+
+
+def resume_by_text(paused: Paused) -> str:
+    """Return the warning of a pause where the buffer is the table's own stream.
+
+    The hour is counted from the begin of the pause. A change that waited then is older, and the
+    backlog takes its time: so it is two hours before the stream forgets the first one.
+    """
+    by = paused.at + (KEPT_HOURS - BACKLOG_HOURS) * 3600
+    forgotten = paused.at + KEPT_HOURS * 3600
+    return (
+        f"resume by {moment(by)}; from {moment(forgotten)} on, the table's stream forgets changes "
+        "that the replica lacks"
+    )
 
 
 def _await_last_invocation(context: StepContext, paused: Paused) -> Outcome:

@@ -17,7 +17,7 @@ from botocore.exceptions import ParamValidationError
 
 from bootstrap.aws import sdk
 from bootstrap.aws.login import Logins
-from bootstrap.aws.sdk import MODEL, sdk_session, with_bulk_operations
+from bootstrap.aws.sdk import MODEL, sdk_session, with_newer_operations
 from bootstrap.aws.sessions import Session
 from bootstrap.core.durations import Timing
 from bootstrap.core.errors import Side
@@ -63,7 +63,7 @@ def models(folder: Path, name: str, content: object) -> str:
 
 def newer_model() -> dict[str, Any]:
     """A model of DynamoDB with the bulk operations, and one more member than ours."""
-    loader = with_bulk_operations(botocore.session.Session()).get_component("data_loader")
+    loader = with_newer_operations(botocore.session.Session()).get_component("data_loader")
     model: dict[str, Any] = json.loads(
         json.dumps(loader.load_service_model("dynamodb", "service-2"))
     )
@@ -151,6 +151,41 @@ def test_extras_of_the_users_own_do_not_hide_the_operations(
     mine = models(tmp_path / "mine", "service-2.sdk-extras", {"version": 1.0, "merge": {}})
     monkeypatch.setenv("AWS_DATA_PATH", mine)
     assert dynamodb(sdk_session()).list_bulk_operations
+
+
+def test_an_iterator_by_time_is_sent_as_the_streams_api_takes_it() -> None:
+    sent: list[Any] = []
+
+    def answer(request: Any, **_: Any) -> Any:
+        sent.append(request)
+        return botocore.awsrequest.AWSResponse(
+            request.url, 200, {}, _Raw(json.dumps({"ShardIterator": "token"}).encode())
+        )
+
+    client = sdk_session().create_client("dynamodbstreams", region_name="eu-west-1")
+    client.meta.events.register("before-send.dynamodb-streams", answer)
+    client.get_shard_iterator(
+        StreamArn="arn:aws:dynamodb:eu-west-1:111111111111:table/orders/stream/1",
+        ShardId="shardId-00000001573689847184-864758bb",
+        ShardIteratorType="AT_TIMESTAMP",
+        Timestamp=1791316726.5,
+    )
+    [request] = sent
+    assert json.loads(request.body)["Timestamp"] == 1791316726.5
+
+
+def test_an_sdk_that_knows_iterators_by_time_uses_its_own_description(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    loader = sdk_session().get_component("data_loader")
+    model = json.loads(json.dumps(loader.load_service_model("dynamodbstreams", "service-2")))
+    file = tmp_path / f"{sdk.STREAM_MODEL}.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(model))
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    paths = sdk_session().get_component("data_loader").search_paths
+    assert str(sdk.STREAM_DATA) not in paths
+    assert str(sdk.DATA) in paths, "the bulk operations are another service's"
 
 
 def test_other_sessions_of_the_process_stay_as_they_are() -> None:

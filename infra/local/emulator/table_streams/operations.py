@@ -23,8 +23,7 @@ from infra.local.emulator.table_streams.store import TableStreams
 
 MOST_LISTED = 100
 ITERATOR_SECONDS = 15 * 60
-TYPES = ("TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER")
-"""Without AT_TIMESTAMP, which the model of the pinned SDK does not have."""
+TYPES = ("TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER", "AT_TIMESTAMP")
 
 NO_SHARD = "Requested resource not found: Shard does not exist"
 TRIMMED = "The operation attempted to read past the oldest stream record in a shard."
@@ -144,7 +143,10 @@ class StreamOperations:
         number = data.get("SequenceNumber")
         if kind.endswith("_SEQUENCE_NUMBER"):
             _check_number(shard, number)
-        position = self._shards.position(shard, kind, number) or ""
+        if kind == "AT_TIMESTAMP":
+            position = _position_at(shard, data.get("Timestamp"), self._streams.now())
+        else:
+            position = self._shards.position(shard, kind, number) or ""
         token = shard_iterators.encoded(stream["StreamARN"], shard_id, position)
         return {"ShardIterator": token}
 
@@ -211,6 +213,22 @@ def _check_number(shard: Mapping[str, Any], number: str | None) -> None:
         )
     if digits.zfill(len(shard.get("trimmed", ""))) <= shard.get("trimmed", ""):
         raise RefusedError("TrimmedDataAccessException", TRIMMED)
+
+
+def _position_at(shard: Mapping[str, Any], at: float | None, now: float) -> str:
+    """Return the position before "the first stream record whose ApproximateCreationDateTime is at
+    or after the specified timestamp", which is a whole second (API reference, GetShardIterator).
+    """
+    if at is None or at > now:
+        raise RefusedError(
+            "ValidationException", f"Timestamp is {at}: a moment that is not in the future"
+        )
+    position = str(shard.get("trimmed", ""))
+    for record in shard["records"]:
+        if record["Record"]["dynamodb"]["ApproximateCreationDateTime"] >= at:
+            break
+        position = sequence(record)
+    return position
 
 
 def _limit(data: Json, most: int) -> int:

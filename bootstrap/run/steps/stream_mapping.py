@@ -1,0 +1,103 @@
+"""The event source mapping of a table's own stream: made disabled, and found again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bootstrap.core.errors import AccountError, Side
+from bootstrap.core.outcome import Acted, Outcome, Pending
+from bootstrap.core.pulumi_commands import up
+from bootstrap.core.table_stream_facts import MappingRequest
+from bootstrap.journal.stream_records import TableStream
+from bootstrap.run.step_context import StepContext
+
+UNREADABLE = "InvalidParameterValueException"
+"""Lambda's answer as long as the function's role cannot read the stream."""
+
+
+def left(known: TableStream | None) -> TableStream:
+    """Return the record of another stream than `known`, whose mapping is to be deleted."""
+    if known is None:
+        return TableStream()
+    former = (*known.former_mappings, *([known.mapping_uuid] if known.mapping_uuid else []))
+    return TableStream(former_mappings=former)
+
+
+def advance(context: StepContext, known: TableStream) -> Outcome | None:
+    """Lead to the mapping of the stream, and to no other. None: that is done."""
+    assert context.table_stream is not None
+    journal, mappings = context.journal, context.table_stream.mappings
+    for uuid in known.former_mappings:
+        # The last changes of a lost stream may be unread: the gap that was recorded holds them.
+        former = context.target.mapping(uuid)
+        if former is not None and former.state != "Deleting":
+            mappings.delete(uuid)
+            return Acted()
+        journal.put(
+            replace(known, former_mappings=known.former_mappings[1:]),
+            f"the mapping {uuid} of a lost stream is deleted",
+        )
+        return Acted()
+    if known.mapping_uuid:
+        found = context.target.mapping(known.mapping_uuid)
+        if found is not None and found.state != "Deleting":
+            if found.state == "Creating":
+                return Pending("the event source mapping to be made", context.timing.poll(5))
+            return None
+        # Deleted by another hand. Made again it reads from the oldest record, which is a day back:
+        # the guard knows what was applied, since no entry expires within a day.
+        journal.put(
+            replace(known, mapping_uuid="", mapping_intended_at=0),
+            f"the event source mapping {known.mapping_uuid} is gone",
+        )
+        return Acted()
+    function = context.table.function_arn
+    found = mappings.find(function, known.arn)
+    if found is None and not known.mapping_intended_at:
+        journal.put(
+            replace(known, mapping_intended_at=journal.now()), "making the event source mapping"
+        )
+        return Acted()
+    if found is None:
+        try:
+            found = mappings.create(request(context, known.arn))
+        except AccountError as error:
+            return _refused(context, known, error)
+    journal.put(
+        replace(known, mapping_uuid=found.uuid),
+        f"the event source mapping is {found.uuid}",
+    )
+    return Acted()
+
+
+def request(context: StepContext, stream_arn: str) -> MappingRequest:
+    """Return the mapping that the stack file describes."""
+    table, settings = context.table, context.table.mapping_settings
+    partition = table.source_table_arn.split(":")[1]
+    return MappingRequest(
+        stream_arn=stream_arn,
+        function_arn=table.function_arn,
+        batch_size=settings.batch_size,
+        batch_window=settings.batch_window_seconds,
+        on_failure_arn=f"arn:{partition}:s3:::{table.on_failure_bucket}",
+    )
+
+
+def _refused(context: StepContext, known: TableStream, error: AccountError) -> Outcome:
+    """Wait as long as the stream's policy may still be spreading, which takes minutes."""
+    if error.code != UNREADABLE:
+        raise error
+    waited = context.journal.now() - known.mapping_intended_at
+    if waited < context.timing.policy_spread:
+        return Pending("the stream's policy to reach Lambda", context.timing.poll(10))
+    raise AccountError(
+        Side.TARGET,
+        f"Lambda does not take the stream {known.arn} for function {context.table.function_name}, "
+        f"although its policy names the consumer's role {context.table.consumer_role_arn}: "
+        f"{error.what}",
+        fix=f"{up(context.outputs.stack)}, which grants the role its reads; if they are granted, "
+        "look for an organisation's policy or a permissions boundary of the role that denies them, "
+        "and for a key of the table that its policy does not let the role decrypt with; then run "
+        "again",
+        code=error.code,
+    ) from error
