@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.ports import LedgerEntries
 from bootstrap.core.table_stream_facts import KEPT_HOURS, StreamPlace, StreamShard, label_of
 from bootstrap.core.table_stream_ports import TableStreamReader
 from replicator.change import stream_order
-from replicator.ended_rows import ended_key
+from replicator.ended_rows import EndedRow, ended_key
 
 EMPTY_PAGES = 10
 """Empty answers in a row after which an open shard counts as read to its end. "It might take
@@ -62,6 +64,10 @@ class _ShardReading:
     finished: bool = False
     """True: the shard is closed, and has been read to its end."""
     through: bool = False
+    row: EndedRow | None = None
+    """Of the newest record that has one; None: it needed none."""
+    proved: str = ""
+    """That record's number."""
 
     def note(self, place: StreamPlace, question: float) -> None:
         self.read_to = place.number
@@ -71,9 +77,30 @@ class _ShardReading:
         else:
             self.later.append(place.number)
 
+    def prove(self, number: str, row: EndedRow) -> None:
+        self.through = True
+        if self.row is None or row.order > self.row.order:
+            self.row, self.proved = row, number
+
+    @property
+    def ended(self) -> str:
+        """The number of the last record that is known to have ended, or to be in the snapshot."""
+        return self.proved or (self.tip.number if self.tip is not None else "")
+
     @property
     def numbers(self) -> list[str]:
         return [*([self.tip.number] if self.tip is not None else []), *self.later]
+
+
+def _row(item: dict[str, Any]) -> EndedRow:
+    try:
+        return EndedRow.from_item(item)
+    except ValueError as error:
+        raise AccountError(
+            Side.TARGET,
+            f"The ledger holds a row that cannot be read: {error}.",
+            fix="find out who wrote it: the consumer alone writes the ledger table",
+        ) from error
 
 
 class StreamTips:
@@ -117,6 +144,16 @@ class StreamTips:
         found = self._shards.values()
         overtaken = self._gone or any(len(each.later) > self._most for each in found)
         return TipsProgress(sum(each.through for each in found), len(found), overtaken)
+
+    def ended(self) -> dict[str, str]:
+        """Return the number of the last ended record of each shard that is through; empty where it
+        holds none that counts.
+        """
+        return {each.shard_id: each.ended for each in self._shards.values() if each.through}
+
+    def rows(self) -> list[EndedRow]:
+        """Return the row that proved each shard, of those that needed one."""
+        return [each.row for each in self._shards.values() if each.row is not None]
 
     def _read(self, shard: _ShardReading) -> None:
         for _ in range(PAGES_PER_LOOK):
@@ -172,10 +209,11 @@ class StreamTips:
             shard.through = shard.tip is not None and shard.tip.created + 1 < self._floor
         label = label_of(self.stream_arn)
         keys = {
-            ended_key(stream_order(label, number)): shard
+            ended_key(stream_order(label, number)): (shard, number)
             for shard in open_
             if not shard.through
             for number in shard.numbers
         }
-        for key in self._ledger.entries(list(keys)) if keys else ():
-            keys[key].through = True
+        for key, item in (self._ledger.entries(list(keys)) if keys else {}).items():
+            shard, number = keys[key]
+            shard.prove(number, _row(item))

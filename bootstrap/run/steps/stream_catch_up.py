@@ -25,14 +25,7 @@ def advance(context: StepContext) -> Outcome:
         return Done()
     facts = table_stream.describe(context)
     if memory.tips is None:
-        memory.tips = StreamTips(
-            table_stream.clients(context).reader,
-            context.ledger,
-            facts.arn,
-            question=facts.at,
-            floor=(context.ledger.settings().floor or 0) / 1e6,
-            most=max(LEAST_LATER, 3 * context.table.mapping_settings.batch_size),
-        )
+        memory.tips = tips_at(context, facts.arn, facts.at)
         memory.rounds += 1
     tips = memory.tips
     # DynamoDB writes a change into the stream a moment after it has acknowledged it: what was made
@@ -57,4 +50,16 @@ def advance(context: StepContext) -> Outcome:
         timing.poll(5),
         Measure(items=looked.through, of_items=looked.shards, since=tips.question, unit="shards"),
         outlasts=memory.rounds <= 1 or took > timing.round_expiry,
+    )
+
+
+def tips_at(context: StepContext, stream_arn: str, question: float) -> StreamTips:
+    """Begin a reading of what the stream held at a moment (epoch seconds, by AWS's clock)."""
+    return StreamTips(
+        table_stream.clients(context).reader,
+        context.ledger,
+        stream_arn,
+        question=question,
+        floor=(context.ledger.settings().floor or 0) / 1e6,
+        most=max(LEAST_LATER, 3 * context.table.mapping_settings.batch_size),
     )
