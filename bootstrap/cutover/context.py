@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +12,12 @@ from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.cutover.deny_changes import PolicyDoubts
 from bootstrap.cutover.late_notes import LateNotes
 from bootstrap.cutover.settings import PrimarySettings
+from bootstrap.cutover.stream_rest import StreamRest
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.journal.switch_records import SwitchMode
 from bootstrap.run.step_context import StepContext
+from bootstrap.run.stream_tips import StreamTips
 from bootstrap.status.health import Health
 
 
@@ -38,6 +40,26 @@ class SwitchOptions:
     """`source`, `keep`, or a file: what the target's settings become."""
 
 
+@dataclass(frozen=True)
+class StreamMemory:
+    """Observations of a table's own stream, where that is the buffer. Epoch seconds."""
+
+    question: float = 0.0
+    """The moment up to which the consumer had to follow before anything was closed."""
+    tips: StreamTips | None = None
+    """The reading that is under way."""
+    ended: Mapping[str, str] = field(default_factory=dict)
+    """By shard, the number of the last record that had ended at the end of the drain."""
+    obeys: bool = False
+    """A row has shown that the consumer's code ran under this attempt."""
+    off_at: float = 0.0
+    """When its mapping was seen off."""
+    rest: StreamRest | None = None
+    """The reading behind `ended`, once the consumer is off."""
+    deletions: int = 0
+    """Deletions by time to live that wait there."""
+
+
 @dataclass
 class SwitchMemory:
     """Observations of this process about one table. They end with the attempt."""
@@ -51,6 +73,7 @@ class SwitchMemory:
     """Those that the target gets; None: it keeps what it has."""
     handed_over: int = 0
     """The mark (epoch seconds) from before which everything is in the stream."""
+    stream: StreamMemory = field(default_factory=StreamMemory)
     proved_at: float = 0.0
     """When the last proof before the commit began to be read."""
 

@@ -6,10 +6,12 @@ Each call observes, and makes at most one change. It may be repeated after any a
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from bootstrap.core.errors import AccountError, BlockedError, UnavailableError
 from bootstrap.core.facts import Capacity, TableFacts
+from bootstrap.core.journal_rows import Row
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover.context import SwitchContext
@@ -23,13 +25,16 @@ from bootstrap.cutover.settings import (
     with_stream_kept,
 )
 from bootstrap.cutover.settings_file import read_settings
+from bootstrap.journal.stream_records import TableStream
 
 POLL_SECONDS = 5.0
 HOURLY_POLL_SECONDS = 300.0
 
 
-def choose_settings(context: SwitchContext) -> PrimarySettings | None:
+def choose_settings(context: SwitchContext, row: Row) -> PrimarySettings | None:
     """Return what --settings asks for; None: the target keeps what it has. Nothing is changed.
+
+    `row`: the table's row in the journal.
 
     Of an adopted table, only a file changes more than its time to live.
 
@@ -43,6 +48,10 @@ def choose_settings(context: SwitchContext) -> PrimarySettings | None:
     there = of_target(context.steps.target, table.target_table)
     if choice == SOURCE:
         wanted = of_source(context.steps.source, table.source_table, context.steps.outputs.tags)
+        known = row.record(TableStream)
+        if known is not None and known.by_us:
+            # A run switched it on for the replication: no reader of the owner's is behind it.
+            wanted = replace(wanted, stream=None)
         if table.load.adopt:
             return with_owners_kept(wanted, there)
         return with_stream_kept(wanted, there)

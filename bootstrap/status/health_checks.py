@@ -41,6 +41,7 @@ def expected_settings(table: TableOutputs) -> Expected:
         unreplicated_seconds=limits.unreplicated_warning_hours * 3600,
         on_failure_bucket=table.on_failure_bucket,
         adopted_stream=table.adopts_stream,
+        buffer=table.buffer,
     )
 
 

@@ -10,8 +10,6 @@ import pytest
 
 from infra.refused_changes import RefusedChangeError
 from infra.stack_config import ConfigError, StackConfig
-from replicator.settings import ConsumerConfig
-from replicator.watchdog.watchdog import WatchdogConfig
 from tests.support.infra.recording_engine import CONFIG, Deployment, record, role_statements
 
 SOURCE_KEY = "arn:aws:kms:eu-west-1:111111111111:key/of-the-table"
@@ -138,25 +136,6 @@ def test_the_outputs_say_what_the_tool_needs_to_make_the_mapping(mixed: Deployme
     assert not of_kinesis & orders.keys()
     assert of_kinesis <= parts.keys()
     assert not {"buffer", "mappingSettings"} & parts.keys(), "as an older program wrote them"
-
-
-@pytest.mark.promise("C7")
-def test_both_functions_read_their_environment_and_no_alarm_waits_for_kinesis(
-    mixed: Deployment,
-) -> None:
-    variables = {
-        f.name: {**f.inputs["environment"]["variables"], "AWS_LAMBDA_FUNCTION_NAME": "f"}
-        for f in mixed.of("Function")
-    }
-    watchdog = WatchdogConfig.from_environment(variables["replicate-orders-watchdog"])
-    assert (watchdog.buffer, watchdog.retention_hours) == ("streams", 24)
-    assert ConsumerConfig.from_environment(variables["replicate-orders-consumer"])
-    of_orders = [a.inputs for a in mixed.of("MetricAlarm") if "-orders-" in a.name]
-    assert of_orders
-    assert [a for a in of_orders if a["namespace"] == "AWS/Kinesis"] == []
-    assert [a for a in of_orders if "StreamName" in a["dimensions"]] == []
-    others = {a.inputs["namespace"] for a in mixed.of("MetricAlarm") if "-parts-" in a.name}
-    assert "AWS/Kinesis" in others
 
 
 @pytest.mark.parametrize(

@@ -15,23 +15,35 @@ from bootstrap.cutover.checks.readings import SwitchReadings, read
 from bootstrap.cutover.context import SwitchContext
 from bootstrap.journal.switch_records import Switching, SwitchMode, SwitchStep, TargetDeny
 from bootstrap.status.health import WRONG, reasons
+from replicator.buffers import KINESIS
 from replicator.watchdog.detectors import Level
 from replicator.watchdog.readings import SILENT_SECONDS, Unread
 
 Condition = Callable[[SwitchContext, SwitchReadings], Check]
 
-LATER = (
-    (
-        "rehearsal",
-        "a statement that has expired already is put into the source's policy: it proves the role, "
-        "the merge and the name of every action (--fence)",
-    ),
-    (
-        "protocol",
-        "a round of probes comes through, and each lane's rows say that its code can be switched",
-    ),
+Later = tuple[str, str]
+"""The name of a check and what it does, where it needs more than a look."""
+
+REHEARSAL: Later = (
+    "rehearsal",
+    "a statement that has expired already is put into the source's policy: it proves the role, "
+    "the merge and the name of every action (--fence)",
 )
-"""What needs a put to be known: checked when the switch begins, before anything is closed."""
+PROBED: Later = (
+    "protocol",
+    "a round of probes comes through, and each lane's rows say that its code can be switched",
+)
+READ: Later = (
+    "protocol",
+    "what the table's stream holds is read, and the consumer's rows say that it has ended, by code "
+    "that can be switched. Of a stream without a record no row says so: the gate then waits for "
+    "the function's whole time limit, after which no code can be running",
+)
+
+
+def later(buffer: str) -> tuple[Later, ...]:
+    """Return what is checked when the switch begins, before anything is closed."""
+    return (REHEARSAL, PROBED if buffer == KINESIS else READ)
 
 
 def read_checks(context: SwitchContext) -> tuple[Check, ...]:
@@ -200,6 +212,8 @@ def _detectors(context: SwitchContext, readings: SwitchReadings) -> Check:
 
 
 def _lag(context: SwitchContext, readings: SwitchReadings) -> Check:
+    if context.table.reads_table_stream:
+        return _stream_lag(context, readings)
     name, allowed = "lag", context.options.max_lag
     look = suggest("wait for the consumer to catch up (", Command("status"), " shows the lag)")
     probed = readings.health.readings.probed if readings.health.readings is not None else None
@@ -221,6 +235,30 @@ def _lag(context: SwitchContext, readings: SwitchReadings) -> Check:
     if probed.lag > allowed:
         return Check(name, False, f"{evidence}, not {duration(allowed)}", probed.through, look)
     return Check(name, True, evidence, probed.through)
+
+
+def _stream_lag(context: SwitchContext, readings: SwitchReadings) -> Check:
+    """Judge how far the consumer of a table's own stream is behind, by Lambda's metric.
+
+    Whether it has come through all of it is proved when the switch begins.
+    """
+    name, allowed = "lag", context.options.max_lag
+    look = suggest("wait for the consumer to catch up (", Command("status"), " shows the lag)")
+    found = readings.health.readings
+    backlog = found.backlog if found is not None else None
+    if backlog is None or isinstance(backlog, Unread):
+        why = f": {backlog.why}" if backlog is not None else ""
+        return Check(name, None, f"the consumer's lag could not be read{why}", readings.at, look)
+    waits = 0.0 if backlog.since is None else max(0.0, readings.at - backlog.since)
+    lag = max(waits, backlog.lag or 0.0)
+    if lag > allowed:
+        evidence = f"changes have waited for {duration(lag)}, not {duration(allowed)}"
+        return Check(name, False, evidence, readings.at, look)
+    if backlog.lag is None:
+        evidence = "the consumer was given nothing of late, and nothing is known to wait"
+        return Check(name, True, evidence, readings.at)
+    evidence = f"the consumer was {duration(backlog.lag)} behind lately (IteratorAge)"
+    return Check(name, True, evidence, readings.at)
 
 
 def _quarantine(context: SwitchContext, readings: SwitchReadings) -> Check:

@@ -13,6 +13,7 @@ from bootstrap.journal.switch_records import SwitchMode, SwitchStep
 CANCEL = "switch --cancel"
 """The command that takes everything back before the commit; it also runs by itself on failure."""
 DAY = 24
+UPDATE_MAPPING = "UpdateEventSourceMapping"
 
 
 class SwitchPart(StrEnum):
@@ -46,9 +47,22 @@ class SwitchAction:
     """The way back, as a sentence; empty: there is none."""
 
 
+@dataclass(frozen=True)
+class ConsumerSource:
+    """The buffer that the consumer reads, and the mapping by which it does."""
+
+    stream_arn: str
+    mapping_uuid: str
+    own_stream: bool = False
+    """It is the table's own stream."""
+    by_us: bool = False
+    """Which a run has switched on."""
+
+
 def list_actions(
     outputs: Outputs,
     table: TableOutputs,
+    source: ConsumerSource,
     mode: SwitchMode,
     changes: Sequence[SettingChange],
     *,
@@ -60,7 +74,7 @@ def list_actions(
 
     `changes`: of the target's settings. `source_expires`: the source's time to live is on.
     """
-    of = _Roles(outputs, table)
+    of = _Roles(outputs, table, source)
     return (
         *_prepare(of, mode, changes),
         *_close(of, mode),
@@ -77,6 +91,7 @@ class _Roles:
 
     outputs: Outputs
     table: TableOutputs
+    source: ConsumerSource
 
     def importer(
         self, part: SwitchPart, what: str, call: str, resource: str, back: str
@@ -102,10 +117,21 @@ class _Roles:
     def journal(self, part: SwitchPart, what: str, call: str, back: str) -> SwitchAction:
         return self.importer(part, what, call, self._arn(self.outputs.journal_table), back)
 
-    def probes(self, part: SwitchPart) -> SwitchAction:
+    def probes(self, part: SwitchPart) -> Iterator[SwitchAction]:
+        """Put probes; a table's own stream takes none, and is only read."""
+        if self.source.own_stream:
+            return
         what = "put probes into the stream, and wait until every lane has answered"
         back = "nothing to take back: they are no changes of the table"
-        return self.exporter(part, what, "PutRecords", self.table.stream_arn, back)
+        yield self.exporter(part, what, "PutRecords", self.source.stream_arn, back)
+
+    def mapping(self, part: SwitchPart, what: str, call: str, back: str) -> SwitchAction:
+        """Change the consumer's mapping, which is in the source's Region."""
+        arn = (
+            f"arn:{self.target_arn.split(':')[1]}:lambda:{self.table.consumer_region}:"
+            f"{self.outputs.target.account_id}:event-source-mapping:{self.source.mapping_uuid}"
+        )
+        return self.importer(part, what, call, arn, back)
 
     @property
     def target_arn(self) -> str:
@@ -136,7 +162,7 @@ def _prepare(
             f"{CANCEL} takes the statement out; it refuses no write",
         )
     yield of.ledger(part, "let the consumer's invocations be short", f"{CANCEL} removes the mark")
-    yield of.probes(part)
+    yield from of.probes(part)
 
 
 def _close(of: _Roles, mode: SwitchMode) -> Iterator[SwitchAction]:
@@ -155,7 +181,7 @@ def _close(of: _Roles, mode: SwitchMode) -> Iterator[SwitchAction]:
             f"{CANCEL} takes it out; before the first date that costs no writer anything, and at "
             "the second date the source opens by itself",
         )
-    yield of.probes(SwitchPart.DRAIN)
+    yield from of.probes(SwitchPart.DRAIN)
     if fence:
         yield of.source_switch(
             SwitchPart.SEAL,
@@ -172,12 +198,19 @@ def _gate(of: _Roles, mode: SwitchMode, check_command: str) -> Iterator[SwitchAc
         f"{CANCEL} opens it; what waited is applied, and a gap is noted for deletions by time to "
         "live",
     )
-    yield of.probes(SwitchPart.GATE)
+    if of.source.own_stream:
+        yield of.mapping(
+            SwitchPart.GATE,
+            "switch the consumer's mapping off: no probe can prove that the gate is closed",
+            UPDATE_MAPPING,
+            f"{CANCEL} switches it on again; what waited in the stream is applied",
+        )
+    yield from of.probes(SwitchPart.GATE)
     if check_command:
         yield _command(
             SwitchPart.GATE, f"--check-cmd: {check_command}", "any exit code but 0 cancels"
         )
-    yield of.probes(SwitchPart.GATE)
+    yield from of.probes(SwitchPart.GATE)
 
 
 def _commit(of: _Roles) -> Iterator[SwitchAction]:
@@ -192,7 +225,7 @@ def _commit(of: _Roles) -> Iterator[SwitchAction]:
 def _after(
     of: _Roles, changes: Sequence[SettingChange], exec_command: str, *, source_expires: bool
 ) -> Iterator[SwitchAction]:
-    part, table = SwitchPart.AFTER, of.table
+    part = SwitchPart.AFTER
     yield of.target_switch(
         part,
         "put a Deny of the replication's own two roles in place of the one of all others",
@@ -208,13 +241,8 @@ def _after(
     )
     if exec_command:
         yield _command(part, f"--exec: {exec_command}", "")
-    function = (
-        f"arn:{of.target_arn.split(':')[1]}:lambda:{table.consumer_region}:"
-        f"{of.outputs.target.account_id}:event-source-mapping:{table.mapping_uuid}"
-    )
-    yield of.importer(
-        part, "switch the consumer's mapping off", "UpdateEventSourceMapping", function, ""
-    )
+    if not of.source.own_stream:
+        yield of.mapping(part, "switch the consumer's mapping off", UPDATE_MAPPING, "")
     for change in changes:
         if change.after_commit:
             yield of.importer(part, change.what, change.call, of.target_arn, change.back)
@@ -228,12 +256,34 @@ def _after(
 
 
 def _finish(of: _Roles) -> Iterator[SwitchAction]:
-    if of.outputs.source.switch_role_arn:
+    if of.source.own_stream:
+        yield from _finish_own_stream(of)
+    elif of.outputs.source.switch_role_arn:
         yield of.source_switch(
             SwitchPart.FINISH,
             f"stop sending the old source's changes to the stream, not before {DAY} hours",
             "DisableKinesisStreamingDestination",
             "",
+        )
+
+
+def _finish_own_stream(of: _Roles) -> Iterator[SwitchAction]:
+    part, arn = SwitchPart.FINISH, of.source.stream_arn
+    yield of.mapping(
+        part,
+        f"delete the consumer's mapping, not before {DAY} hours",
+        "DeleteEventSourceMapping",
+        "",
+    )
+    what = "take the consumer's role out of the policy of the old source's stream"
+    yield of.exporter(part, what, "DeleteResourcePolicy", arn, "")
+    if of.source.by_us:
+        yield of.exporter(
+            part,
+            "switch the old source's stream off, which a run had switched on",
+            "UpdateTable",
+            of.table.source_table_arn,
+            "switch it on again by hand",
         )
 
 

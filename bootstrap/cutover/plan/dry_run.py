@@ -12,14 +12,16 @@ from bootstrap.cutover.checks.check import Check
 from bootstrap.cutover.checks.conditions import judge_checks
 from bootstrap.cutover.checks.readings import SwitchReadings, read
 from bootstrap.cutover.context import SwitchContext, SwitchOptions
-from bootstrap.cutover.plan.actions import SwitchAction, list_actions
+from bootstrap.cutover.plan.actions import ConsumerSource, SwitchAction, list_actions
 from bootstrap.cutover.plan.application import ApplicationNeed, application_needs
 from bootstrap.cutover.plan.refused_time import RefusedTime, refused_time
 from bootstrap.cutover.plan.table_readers import TableReader, source_readers, target_readers
 from bootstrap.cutover.settings import PrimarySettings, of_target
 from bootstrap.cutover.settings_changes import choose_settings
 from bootstrap.cutover.settings_diff import SettingChange, setting_changes
-from replicator.watchdog.readings import Probed
+from bootstrap.journal.stream_records import TableStream, mapping_of, stream_of
+from replicator.buffers import KINESIS
+from replicator.watchdog.readings import Backlog, Probed
 
 T = TypeVar("T")
 
@@ -48,7 +50,9 @@ class TablePlan:
     readers: tuple[TableReader, ...]
     needs: tuple[ApplicationNeed, ...]
     lag: float | None
-    """Seconds that the newest round of probes took; None: unknown."""
+    """Seconds that the newest round of probes took; of a table's own stream, those by which the
+    consumer was behind lately. None: unknown."""
+    buffer: str = KINESIS
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,6 @@ def plan_switch(contexts: Sequence[SwitchContext]) -> SwitchPlan:
     readings = [read(context) for context in contexts]
     tables = tuple(_plan(*pair) for pair in zip(contexts, readings, strict=True))
     first = contexts[0]
-    lags = [table.lag for table in tables]
-    known = [lag for lag in lags if lag is not None]
     return SwitchPlan(
         first.steps.outputs.stack,
         first.options,
@@ -87,11 +89,21 @@ def plan_switch(contexts: Sequence[SwitchContext]) -> SwitchPlan:
         refused_time(
             first.options.mode,
             first.steps.timing,
-            max(known) if len(known) == len(lags) else None,
+            _lags(tables),
             len(tables),
             check_command=bool(first.options.check_command),
         ),
     )
+
+
+def _lags(tables: Sequence[TablePlan]) -> dict[str, float | None]:
+    """Return the slowest table's lag by kind of buffer; None where one is unknown."""
+    found: dict[str, float | None] = {}
+    for buffer in dict.fromkeys(each.buffer for each in tables):
+        lags = [each.lag for each in tables if each.buffer == buffer]
+        known = [lag for lag in lags if lag is not None]
+        found[buffer] = max(known) if len(known) == len(lags) else None
+    return found
 
 
 def _plan(context: SwitchContext, readings: SwitchReadings) -> TablePlan:
@@ -100,7 +112,7 @@ def _plan(context: SwitchContext, readings: SwitchReadings) -> TablePlan:
     checks = judge_checks(context, readings)
     has = _known(readings.target)
     there = None if has is None else _tried(lambda: of_target(target, table.target_table))
-    wanted = None if there is None else choose_settings(context)
+    wanted = None if there is None else choose_settings(context, readings.row)
     changes = () if there is None else setting_changes(there, wanted)
     expiry = _tried(lambda: source.expiry(table.source_table))
     return TablePlan(
@@ -111,6 +123,7 @@ def _plan(context: SwitchContext, readings: SwitchReadings) -> TablePlan:
         list_actions(
             outputs,
             table,
+            _consumer_source(context, readings),
             options.mode,
             changes,
             check_command=options.check_command,
@@ -121,6 +134,17 @@ def _plan(context: SwitchContext, readings: SwitchReadings) -> TablePlan:
         changes,
         *_surroundings(context, readings),
         _lag(readings),
+        table.buffer,
+    )
+
+
+def _consumer_source(context: SwitchContext, readings: SwitchReadings) -> ConsumerSource:
+    table, known = context.table, readings.row.record(TableStream)
+    return ConsumerSource(
+        stream_of(table, readings.row),
+        mapping_of(table, readings.row),
+        table.reads_table_stream,
+        known is not None and known.by_us,
     )
 
 
@@ -143,6 +167,7 @@ def _surroundings(
             _tried(lambda: account.destinations(name)),
             scaled,
             seen.insights if seen is not None else None,
+            stream_of(table, readings.row) if table.reads_table_stream else "",
         )
     if target is not None:
         readers += target_readers(outputs, table, target)
@@ -183,7 +208,10 @@ def _preparations(checks: Sequence[Check]) -> tuple[Preparation, ...]:
 
 def _lag(readings: SwitchReadings) -> float | None:
     found = readings.health.readings
-    probed = found.probed if found is not None else None
+    backlog = found.backlog if found is not None else None
+    if isinstance(backlog, Backlog):
+        return backlog.lag or 0.0
+    probed = found.probed if found is not None and backlog is None else None
     return probed.lag if isinstance(probed, Probed) else None
 
 

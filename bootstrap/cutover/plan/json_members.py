@@ -7,9 +7,10 @@ from typing import Any
 
 from bootstrap.core.formatting import instant
 from bootstrap.core.suggestions import GENERIC
-from bootstrap.cutover.checks.conditions import LATER
+from bootstrap.cutover.checks.conditions import later
 from bootstrap.cutover.plan.dry_run import SwitchPlan, TablePlan
 from bootstrap.cutover.settings import settings_member
+from replicator.buffers import KINESIS
 
 
 def as_json(plan: SwitchPlan, commands: Mapping[str, str]) -> dict[str, Any]:
@@ -33,7 +34,12 @@ def as_json(plan: SwitchPlan, commands: Mapping[str, str]) -> dict[str, Any]:
                 for part in refused.parts
             ],
         },
-        "checkedAtTheBeginning": [{"name": name, "what": what} for name, what in LATER],
+        "checkedAtTheBeginning": [
+            {"name": name, "what": what}
+            for name, what in dict.fromkeys(
+                each for table in plan.tables for each in later(table.buffer)
+            )
+        ],
         "tables": [_table(each, commands.get(each.table, GENERIC)) for each in plan.tables],
         "settings": {
             each.table: settings_member(each.settings)
@@ -47,6 +53,7 @@ def _table(plan: TablePlan, command: str) -> dict[str, Any]:
     return {
         "table": plan.table,
         "targetTable": plan.target_table,
+        "buffer": plan.buffer,
         "daysBefore": [{"what": each.what, "done": each.done} for each in plan.preparations],
         "checks": [
             {
@@ -101,7 +108,8 @@ def _table(plan: TablePlan, command: str) -> dict[str, Any]:
             }
             for need in plan.needs
         ],
-        "probeRoundSeconds": _rounded(plan.lag),
+        "probeRoundSeconds": _rounded(plan.lag) if plan.buffer == KINESIS else None,
+        "consumerLagSeconds": None if plan.buffer == KINESIS else _rounded(plan.lag),
     }
 
 

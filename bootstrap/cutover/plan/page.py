@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from bootstrap.core.formatting import duration, moment
 from bootstrap.core.suggestions import GENERIC
 from bootstrap.cutover.checks.check import Check
-from bootstrap.cutover.checks.conditions import LATER
+from bootstrap.cutover.checks.conditions import later
 from bootstrap.cutover.plan.dry_run import SwitchPlan, TablePlan
 from bootstrap.cutover.plan.refused_time import RefusedTime
 from bootstrap.cutover.plan.table_readers import TableReader
@@ -70,7 +70,7 @@ def _table(plan: TablePlan, command: str, whole: SwitchPlan) -> Iterator[str]:
     for check in plan.checks:
         yield from _check(check, command)
     yield from ("", "Checked when the switch begins, before anything is closed:")
-    for name, what in LATER:
+    for name, what in later(plan.buffer):
         yield from _wrapped(f"{name}: {what}", "  ")
     yield from ("", "What it does, in order:")
     yield from _actions(plan)

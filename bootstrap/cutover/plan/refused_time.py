@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bootstrap.core.durations import Timing
 from bootstrap.journal.switch_records import SwitchMode
+from replicator.buffers import KINESIS, STREAMS
 
 ROUNDS = 2
 """Rounds of probes that nothing else waits beside: the drain's, and the last one before the commit.
@@ -43,35 +45,60 @@ class RefusedTime:
         return sum(part.seconds or 0.0 for part in self.parts)
 
 
+Lags = Mapping[str, float | None]
+"""By kind of buffer, of the slowest table that has it. Of Kinesis the seconds that the newest round
+of probes took, of a table's own stream those by which the consumer was behind. None: unknown."""
+
+
 def refused_time(
-    mode: SwitchMode, timing: Timing, lag: float | None, tables: int, *, check_command: bool = False
+    mode: SwitchMode, timing: Timing, lags: Lags, tables: int, *, check_command: bool = False
 ) -> RefusedTime:
     """Return how long writers are refused, of `tables` tables that are switched together.
 
-    `lag`: seconds of the slowest table's newest round of probes; None: unknown.
+    Tables of several kinds of buffer wait at the same time.
     """
-    rounds = None if lag is None else ROUNDS * lag
     several = f", the slowest of {tables} tables" if tables > 1 else ""
     parts = [
-        *(_fence(timing) if mode is SwitchMode.FENCE else _writes_stopped(timing)),
-        RefusedPart(
-            "the consumer's last invocations end once its gate is closed", timing.gate_settling
-        ),
-        RefusedPart(f"{ROUNDS} rounds of probes, as long as the newest{several}", rounds, True),
+        *_closing(mode, timing, KINESIS in lags),
+        RefusedPart(_gate(lags), timing.gate_settling),
+        *_measured(lags, several),
         *([RefusedPart("--check-cmd runs", None, True)] if check_command else []),
     ]
     return RefusedTime(tuple(parts), timing.policy_spread / 2)
 
 
-def _fence(timing: Timing) -> list[RefusedPart]:
-    return [
-        RefusedPart("writes that were admitted before the closing end", timing.write_settling),
-        RefusedPart("the metrics of the last writes settle", timing.metric_settling),
-    ]
+def _closing(mode: SwitchMode, timing: Timing, kinesis: bool) -> list[RefusedPart]:
+    parts = []
+    if mode is SwitchMode.FENCE:
+        what = "writes that were admitted before the closing end"
+        parts.append(RefusedPart(what, timing.write_settling))
+    elif kinesis:
+        what = "the metrics' period ends in which writes stopped"
+        parts.append(RefusedPart(what, timing.metric_period))
+    if kinesis:
+        parts.append(RefusedPart("the metrics of the last writes settle", timing.metric_settling))
+    else:
+        parts.append(RefusedPart("the table's stream has the last writes", timing.stream_settling))
+    return parts
 
 
-def _writes_stopped(timing: Timing) -> list[RefusedPart]:
-    return [
-        RefusedPart("the metrics' period ends in which writes stopped", timing.metric_period),
-        RefusedPart("the metrics of the last writes settle", timing.metric_settling),
-    ]
+def _gate(lags: Lags) -> str:
+    if STREAMS not in lags:
+        return "the consumer's last invocations end once its gate is closed"
+    return (
+        "the consumer's last invocations end once its gate is closed and its mapping is off (up to "
+        "twice as long where no change has come through it since the switch began)"
+    )
+
+
+def _measured(lags: Lags, several: str) -> list[RefusedPart]:
+    parts = []
+    if KINESIS in lags:
+        lag = lags[KINESIS]
+        rounds = None if lag is None else ROUNDS * lag
+        what = f"{ROUNDS} rounds of probes, as long as the newest{several}"
+        parts.append(RefusedPart(what, rounds, True))
+    if STREAMS in lags:
+        what = f"the consumer comes through what waits, as far behind as it was lately{several}"
+        parts.append(RefusedPart(what, lags[STREAMS], True))
+    return parts

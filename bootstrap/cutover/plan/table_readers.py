@@ -35,11 +35,15 @@ def source_readers(
     destinations: Destinations | None,
     scaled: Sequence[ScaledCapacity] | None,
     insights: bool | None,
+    own_stream: str = "",
 ) -> tuple[TableReader, ...]:
-    """List what reads the source. None: that could not be read."""
+    """List what reads the source. None: that could not be read.
+
+    `own_stream`: the ARN of the table's own stream, where that is the buffer.
+    """
     of = _Side(Side.SOURCE, table.source_table, outputs.source.region)
     return (
-        *_streams(of, facts),
+        *_streams(of, facts, own_stream),
         _destinations(of, destinations, table.stream_arn),
         _replicas(of, facts),
         _autoscaling(of, scaled),
@@ -78,13 +82,19 @@ class _Side:
         return self.reader(kind, None, detail, f"{command} --region {self.region}")
 
 
-def _streams(of: _Side, facts: TableFacts) -> Iterator[TableReader]:
+def _streams(of: _Side, facts: TableFacts, own: str = "") -> Iterator[TableReader]:
     """Describe the table's stream. Its readers are known to Lambda and EventBridge alone."""
     if facts.stream_view is None:
         yield of.reader("dynamodb-stream", False, "off, so no trigger reads it")
         return
     arn = facts.stream_arn
-    yield of.reader("dynamodb-stream", True, f"{facts.stream_view}: {arn or 'ARN unknown'}")
+    detail = f"{facts.stream_view}: {arn or 'ARN unknown'}"
+    if own and arn == own:
+        detail += (
+            ". It is the buffer of this stack, whose consumer reads it. A shard takes two readers "
+            "at a time: with another one, the switch's own reader waits until the timeout"
+        )
+    yield of.reader("dynamodb-stream", True, detail)
     named = shlex.quote(arn) if arn else "STREAM_ARN"
     yield of.unread(
         "lambda-triggers", f"aws lambda list-event-source-mappings --event-source-arn {named}"
@@ -99,7 +109,7 @@ def _destinations(of: _Side, found: Destinations | None, own: str) -> TableReade
         return of.unread(kind, command, tried=of.side is Side.SOURCE)
     others = [each for each in found.all if each.stream_arn != own and not each.is_off]
     if not others:
-        return of.reader(kind, False, "none but this stack's stream")
+        return of.reader(kind, False, "none but this stack's stream" if own else "none")
     named = ", ".join(f"{each.stream_arn} ({each.status})" for each in others)
     return of.reader(kind, True, named)
 

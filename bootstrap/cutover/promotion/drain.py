@@ -65,6 +65,16 @@ class DrainWait:
         return Pending("changes that are on their way", max(poll, 0.1))
 
     @property
+    def _no_lane(self) -> str:
+        own = self._context.table.reads_table_stream
+        return "the consumer ended no newer change" if own else "no lane moved"
+
+    @property
+    def _lanes_may(self) -> str:
+        own = self._context.table.reads_table_stream
+        return "changes may still have come" if own else "lanes may have moved"
+
+    @property
     def _waited(self) -> float:
         return self._context.clock.monotonic() - self._began
 
@@ -85,9 +95,9 @@ class DrainWait:
             text = f"probes put at {instant(through)}, during the wait, came through every lane"
             return Drain("probes-through", text, self._waited)
         if now - self._moved >= STILL_SECONDS:
-            return Drain("still", f"no lane moved for {duration(STILL_SECONDS)}", self._waited)
+            return Drain("still", f"{self._no_lane} for {duration(STILL_SECONDS)}", self._waited)
         if over:
-            return Drain("time-up", "its time was up while lanes may have moved", self._waited)
+            return Drain("time-up", f"its time was up while {self._lanes_may}", self._waited)
         return None
 
     def _read(self) -> tuple[Mapping[str, str], float | None]:

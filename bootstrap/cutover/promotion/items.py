@@ -18,6 +18,7 @@ from bootstrap.core.write_deny import PolicyError, WriteDeny, holds, with_deny
 from bootstrap.cutover import denies
 from bootstrap.cutover.promotion.context import PromoteContext
 from bootstrap.journal.records import Configured, Wanted
+from bootstrap.journal.stream_records import mapping_of
 from bootstrap.journal.switch_records import Promoted, TargetDeny
 from bootstrap.run.deny_put import put_deny
 from replicator.aws_commands import table_option
@@ -99,8 +100,8 @@ def refused_fix(context: PromoteContext) -> Suggestion:
 
 def stop_mapping(context: PromoteContext) -> Outcome:
     """Disable the consumer's event source mapping, which is in the source's Region."""
-    uuid = context.table.mapping_uuid
-    mapping = context.target.mapping(uuid)
+    uuid = mapping_of(context.table, context.journal.row)
+    mapping = context.target.mapping(uuid) if uuid else None
     if mapping is None or mapping.state in ("Disabled", "Deleting"):
         return Done()
     if mapping.running:

@@ -16,6 +16,7 @@ from bootstrap.core.formatting import instant
 from bootstrap.journal.switch_records import Switching, SwitchMode, SwitchStep
 from bootstrap.journal.verification_records import Verified
 from bootstrap.status.data_loss import KnownLosses
+from replicator.buffers import KINESIS
 from replicator.lane_rows import LaneRow
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Unread
@@ -95,7 +96,10 @@ class LossWindow:
     """The newest round of probes that came through."""
     lanes: tuple[LanePosition, ...] = ()
     watermarks: bool = True
-    """False: a shard has several lanes, and its row is that of the foremost."""
+    """False: a shard has several lanes, and its row is that of the foremost. So is the one row of a
+    table's own stream, whose records do not say their shard."""
+    buffer: str = KINESIS
+    """With the table's own stream there are no probes."""
     never_consumed: bool = False
     """The consumer has never been switched on."""
     paused_since: float = 0.0
@@ -144,9 +148,9 @@ def lane_positions(
 ) -> tuple[LanePosition, ...]:
     """Return the lanes' positions, the oldest arrival first.
 
-    `round_seconds`: from one round of probes to the next. An open shard gets a probe in each, so
-    its row is never older than that, as long as rounds are put at all: what counts is the age
-    against the newest sign of any lane or of a round that came through.
+    `round_seconds`: from one round of probes to the next, or infinity without probes. An open shard
+    gets a probe in each, so its row is never older than that, as long as rounds are put at all:
+    what counts is the age against the newest sign of any lane or of a round that came through.
     """
     found = list(rows)
     signs = [row.at / 1e6 for row in found]
@@ -208,8 +212,9 @@ def source_closing(attempt: Switching | None) -> SourceClosing | None:
     return SourceClosing(attempt.closes, attempt.reopens, about_to)
 
 
-def known_losses(losses: KnownLosses) -> tuple[str, ...]:
+def known_losses(losses: KnownLosses, buffer: str = KINESIS) -> tuple[str, ...]:
     """Return a text for each loss that no verification has covered since."""
+    off = "its destination was off" if buffer == KINESIS else "it was off, or was another one"
     texts = []
     if losses.refused:
         texts.append(f"The import left {losses.refused:,} items of the snapshot out.")
@@ -219,7 +224,7 @@ def known_losses(losses: KnownLosses) -> tuple[str, ...]:
             f"between {instant(losses.skipped.begin)} and {instant(losses.skipped.end)}."
         )
     for outage, what in (
-        (losses.outage, "Changes made {} did not go into the stream: its destination was off."),
+        (losses.outage, f"Changes made {{}} did not go into the stream: {off}."),
         (losses.overrun, "Changes made {} waited for longer than the stream keeps them."),
         (losses.given_up, "Changes made {} were in batches that Lambda gave up and put nowhere."),
     ):
@@ -243,6 +248,7 @@ def as_json(window: LossWindow) -> dict[str, Any]:
     found, verified = window.full_round, window.verification
     return {
         "at": instant(window.at),
+        "buffer": window.buffer,
         "snapshotTime": _instant(window.snapshot_time),
         "completeUntil": _instant(window.complete_until),
         "caughtUpTo": _instant(window.caught_up),

@@ -6,6 +6,7 @@ for now is asked again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -44,6 +45,7 @@ def read_window(context: PromoteContext, row: Row) -> LossWindow:
     settings = context.ledger.settings()
     book = _tried(context.ledger.book, WatchdogState(), "the watchdog's row", gaps)
     none: Sequence[LaneRow] = ()
+    table = context.table
     rows = _tried(lambda: _lanes(context), none, "the rows of the lanes", gaps)
     attempt = row.record(Switching)
     gated = settings.closed is not None and attempt is not None
@@ -60,8 +62,9 @@ def read_window(context: PromoteContext, row: Row) -> LossWindow:
         full_round=_tried(
             lambda: read_round(context, book, settings, attempt), None, "the probes", gaps
         ),
-        lanes=lane_positions(rows, book, ROUND_SECONDS * context.timing.scale),
-        watermarks=context.table.parallelization_factor == 1,
+        lanes=lane_positions(rows, book, _round_seconds(context)),
+        watermarks=table.parallelization_factor == 1 and not table.reads_table_stream,
+        buffer=table.buffer,
         never_consumed=row.record(Enabled) is None,
         paused_since=paused.at if paused is not None and not paused.resumed else 0.0,
         quarantine=context.quarantine(),
@@ -69,7 +72,7 @@ def read_window(context: PromoteContext, row: Row) -> LossWindow:
         verification=verified,
         late_changes=late[0],
         late_deletions=late[1],
-        losses=known_losses(losses),
+        losses=known_losses(losses, table.buffer),
         source_closing=source_closing(attempt),
         not_read=tuple(gaps),
     )
@@ -81,11 +84,21 @@ def read_round(
     settings: LedgerSettings,
     attempt: Switching | None,
 ) -> FullRound | None:
-    """Read the newest round of probes that proves that changes were applied."""
+    """Read the newest round of probes that proves that changes were applied. None: none does, or
+    the buffer is the table's own stream, which takes no probes.
+    """
+    if context.table.reads_table_stream:
+        return None
     echoes: dict[str, Sequence[ProbeEcho]] = {
         each.probe: context.ledger.probe_echoes(each.probe, each.count) for each in book.waiting
     }
     return newest_round(book, echoes, _gate_closed_at(settings, attempt))
+
+
+def _round_seconds(context: PromoteContext) -> float:
+    # The row of a table's own stream moves with the table's changes alone: its age says nothing.
+    own = context.table.reads_table_stream
+    return math.inf if own else ROUND_SECONDS * context.timing.scale
 
 
 def read_held_back(context: PromoteContext, nonce: str) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from bootstrap.cutover.promotion.drain import Drain
 from bootstrap.cutover.promotion.items import ITEMS, PromotionItem
 from bootstrap.cutover.promotion.loss_window import LossWindow, as_json
 from bootstrap.journal.switch_records import Promoted
+from replicator.buffers import STREAMS
 
 MOST_LANES = 300
 """The lanes in the journal's copy, those with the oldest records: a row takes 400 KB."""
@@ -148,18 +149,7 @@ def _page(report: Mapping[str, Any]) -> Iterator[str]:
 
 def _facts(window: Mapping[str, Any]) -> Iterator[str]:
     yield f"Every change made in the source before {window['completeUntil']} (by {_proof(window)})."
-    found = window["newestFullRound"]
-    if found is not None:
-        through = f", and was through at {found['throughAt']}" if found["throughAt"] else ""
-        yield (
-            "Whatever was in the stream when the newest round of probes was put, at "
-            f"{found['putAt']}{through}."
-        )
-    else:
-        yield "No round of probes is known to have come through."
-    newest = window["newestVersion"]
-    if newest is not None:
-        yield f"The newest change that any lane has ended is of {newest}; not all before it are in."
+    yield from _position(window)
     if window["consumerNeverOn"]:
         yield "The consumer has never been on: no change from after the snapshot is in the target."
     if window["pausedSince"]:
@@ -171,6 +161,36 @@ def _facts(window: Mapping[str, Any]) -> Iterator[str]:
     yield from window["knownLosses"]
     for gap in window["notRead"]:
         yield f"Not known, because it could not be read: {gap.rstrip('.')}."
+
+
+def _position(window: Mapping[str, Any]) -> Iterator[str]:
+    """Say how far the consumer has come since."""
+    newest = window["newestVersion"]
+    if _reads_table_stream(window):
+        if newest is None:
+            yield "No change is known to have come through the consumer."
+            return
+        yield (
+            f"The newest change that has come through the consumer is of {newest}. A table's own "
+            "stream has no watermark: changes made before that one may be missing, too."
+        )
+        return
+    found = window["newestFullRound"]
+    if found is not None:
+        through = f", and was through at {found['throughAt']}" if found["throughAt"] else ""
+        yield (
+            "Whatever was in the stream when the newest round of probes was put, at "
+            f"{found['putAt']}{through}."
+        )
+    else:
+        yield "No round of probes is known to have come through."
+    if newest is not None:
+        yield f"The newest change that any lane has ended is of {newest}; not all before it are in."
+
+
+def _reads_table_stream(window: Mapping[str, Any]) -> bool:
+    # A journal that an older program wrote names no buffer.
+    return bool(window.get("buffer") == STREAMS)
 
 
 def _proof(window: Mapping[str, Any]) -> str:
@@ -211,17 +231,29 @@ def _counts(window: Mapping[str, Any]) -> Iterator[str]:
 
 def _lanes(report: Mapping[str, Any]) -> Iterator[str]:
     window = report["lossWindow"]
+    own = _reads_table_stream(window)
     if not window["lanes"]:
-        yield "No lane has written its position."
+        yield (
+            "The consumer has not written its position."
+            if own
+            else ("No lane has written its position.")
+        )
         yield ""
         return
-    if not window["lanesAreWatermarks"]:
+    if own:
+        yield (
+            "The consumer of a table's own stream is not told which shard a record is of. Its "
+            "position is that of the foremost: records before it may not have ended."
+        )
+        yield ""
+    elif not window["lanesAreWatermarks"]:
         yield (
             "A shard of this stream has several lanes, and its row is that of the foremost: "
             "records before it may not have ended."
         )
         yield ""
-    yield "| shard | last record arrived | newest change | row written | |"
+    of = "stream" if own else "shard"
+    yield f"| {of} | last record arrived | newest change | row written | |"
     yield "| --- | --- | --- | --- | --- |"
     for lane in window["lanes"]:
         still = "closed shard, or a lane that is stuck" if lane["closedShardOrStuckLane"] else ""

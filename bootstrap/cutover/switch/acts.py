@@ -209,7 +209,7 @@ def prove_safe(group: SwitchSet, context: SwitchContext) -> Outcome:
             "quarantine.",
             fix=suggest(Command("quarantine list"), ", then redrive each; then switch again"),
         )
-    context.memory.left_to_ttl = notes.deletions
+    context.memory.left_to_ttl = notes.deletions + context.memory.stream.deletions
     refuse_missing_deny(group, context)
     if group.fenced:
         leaked = leaked_writes(context, attempt.mark)

@@ -60,12 +60,11 @@ def await_callers(group: SwitchSet, context: SwitchContext) -> Outcome:
 
 def stop_mapping(group: SwitchSet, context: SwitchContext) -> Outcome:
     """Disable the consumer's event source mapping."""
-    target, uuid = context.steps.target, context.table.mapping_uuid
-    mapping = target.mapping(uuid)
+    mapping = context.steps.mapping()
     if mapping is None or mapping.state == "Disabled":
         return Done()
     if mapping.state == "Enabled":
-        target.disable_mapping(uuid)
+        context.steps.target.disable_mapping(mapping.uuid)
         return Acted()
     return Pending("the event source mapping to settle", context.steps.timing.poll(POLL_SECONDS))
 

@@ -45,7 +45,7 @@ def refuse_unready(group: SwitchSet) -> None:
     """
     for each in group:
         refuse_unfulfilled(read_checks(each))
-        each.memory.settings = choose_settings(each)
+        each.memory.settings = choose_settings(each, each.journal.row)
 
 
 def work_to_the_commit(loop: SwitchLoop, run_command: RunCommand) -> None:

@@ -8,6 +8,7 @@ from bootstrap.core.outcome import Outcome
 from bootstrap.cutover.context import SwitchContext
 from bootstrap.cutover.late_notes import LateNotes
 from bootstrap.cutover.switch.kinesis_proof import KinesisProof
+from bootstrap.cutover.switch.stream_proof import StreamProof
 from bootstrap.cutover.switch.table_set import SwitchSet
 
 
@@ -53,9 +54,10 @@ class BufferProof(Protocol):
         """
 
 
-_KINESIS = KinesisProof()
+_KINESIS: BufferProof = KinesisProof()
+_STREAM: BufferProof = StreamProof()
 
 
 def proof_of(context: SwitchContext) -> BufferProof:
     """Return the proof for the table's buffer."""
-    return _KINESIS
+    return _STREAM if context.table.reads_table_stream else _KINESIS

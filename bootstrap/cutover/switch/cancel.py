@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bootstrap.core import write_deny
-from bootstrap.core.errors import BlockedError
+from bootstrap.core.errors import BlockedError, Side, UnavailableError
 from bootstrap.core.journal_rows import Store
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
@@ -27,6 +27,7 @@ from bootstrap.journal.switch_records import (
     SwitchStep,
     TargetDeny,
 )
+from bootstrap.run.steps import consumer_mapping
 from replicator.settings import ARMED_SECONDS, SettingsRow
 
 
@@ -146,15 +147,42 @@ def open_source(group: SwitchSet, context: SwitchContext) -> None:
     context.journal.forget(SourceDeny, "the source takes writes")
 
 
+def start_consumer(group: SwitchSet, context: SwitchContext) -> None:
+    """Switch the consumer of a table's own stream on again, which the gate had switched off.
+
+    Raises:
+        UnavailableError: its mapping is changing its state.
+        AccountError: the mapping is gone.
+    """
+    steps = context.steps
+    if not context.table.reads_table_stream:
+        return
+    mapping = steps.mapping()
+    if mapping is None:
+        raise consumer_mapping.gone(steps)
+    if mapping.state == "Disabled":
+        steps.target.enable_mapping(mapping.uuid)
+        mapping = steps.mapping() or mapping
+    if not mapping.running:
+        raise UnavailableError(
+            Side.TARGET,
+            f"The consumer's mapping of table {context.table.source_table} is {mapping.state}.",
+            fix=suggest(Command("switch", "--cancel")),
+        )
+
+
 # Why each act is where it is:
 # - renew_target_deny before open_source: a process that sleeps, and wakes up to open the target,
 #   meets another nonce, so never finds the source open as well;
-# - open_gate before open_source: what the source takes from then on is applied.
+# - open_gate before open_source: what the source takes from then on is applied;
+# - start_consumer last: what the source takes meanwhile waits in its stream, and no writer waits
+#   for Lambda.
 CANCEL_ACTS: tuple[Callable[[SwitchSet, SwitchContext], None], ...] = (
     renew_target_nonce,
     renew_target_deny,
     open_gate,
     open_source,
+    start_consumer,
 )
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from bootstrap.core.errors import BlockedError
+from bootstrap.core.errors import BlockedError, Side, UnavailableError
 from bootstrap.core.formatting import duration, moment
+from bootstrap.core.outcome import Pending
 from bootstrap.core.state import State
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.cutover.context import SwitchContext
 from bootstrap.cutover.switch.after_commit import EXEC, ITEMS
 from bootstrap.cutover.switch.loop import SwitchLoop
 from bootstrap.cutover.switch.table_set import SwitchSet, source_denies
+from bootstrap.journal.stream_records import TableStream
 from bootstrap.journal.switch_records import AfterSwitch, SourceDeny, Switching, SwitchMode
+from bootstrap.run.steps import stream_end
 
 FENCED, STOPPED = Command("switch", "--fence"), Command("switch", "--writes-stopped")
 KEPT_SECONDS = 86_400.0
@@ -34,7 +37,10 @@ def finish_table(context: SwitchContext, *, open_source: bool, take_over: bool =
 
 
 def finish(context: SwitchContext, *, open_source: bool) -> None:
-    """Stop the old source's streaming destination, if it is the stack's. No table is deleted.
+    """End the old source's streaming, as far as it is this project's. No table is deleted.
+
+    Its destination is stopped, if it is the stack's. Of a table's own stream the consumer's mapping
+    and its place in the policy go, and the stream, if a run has switched it on.
 
     `open_source`: also take the switch's Deny out of the old source's policy.
 
@@ -59,16 +65,16 @@ def finish(context: SwitchContext, *, open_source: bool) -> None:
     if not after.finished_at:
         _refuse_early(context, attempt)
         _refuse_written(context, attempt)
-        if table.owns_destination:
+        if table.reads_table_stream:
+            _leave_stream(context)
+        elif table.owns_destination:
             _stop_streaming(context)
     # Before the journal's record: a process that dies in between does this again.
     _end_watch(context, attempt, after.finished_at or context.now)
     if not after.finished_at:
         journal.put(
             replace(after, finished_at=context.now),
-            "the old source's changes are not streamed"
-            if table.owns_destination
-            else "the old source's streaming continues: it is not the stack's",
+            _what_ended(context),
         )
     if open_source:
         known = journal.get(SourceDeny)
@@ -85,6 +91,30 @@ def _end_watch(context: SwitchContext, attempt: Switching, at: float) -> None:
             f"The consumer's gate of table {context.table.source_table} is not the switch's.",
             fix=suggest(Command("status")),
         )
+
+
+def _what_ended(context: SwitchContext) -> str:
+    own = context.journal.get(TableStream)
+    if own is not None and not own.by_us:
+        return "nothing of this stack reads the old source's stream, which was on before"
+    if context.table.owns_destination:
+        return "the old source's changes are not streamed"
+    return "the old source's streaming continues: it is not the stack's"
+
+
+def _leave_stream(context: SwitchContext) -> None:
+    """Undo what a run made of the table's own stream.
+
+    Raises:
+        UnavailableError: AWS still works on a part of it.
+    """
+    while (outcome := stream_end.leave(context.steps)) is not None:
+        if isinstance(outcome, Pending):
+            raise UnavailableError(
+                Side.SOURCE,
+                f"It waits for {outcome.what}.",
+                fix=suggest(Command("switch", "--finish")),
+            )
 
 
 def _stop_streaming(context: SwitchContext) -> None:

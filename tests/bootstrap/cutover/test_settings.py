@@ -11,6 +11,7 @@ import pytest
 
 from bootstrap.core.errors import UsageError
 from bootstrap.core.facts import ON_DEMAND, Capacity, CapacityUnits, TtlStatus
+from bootstrap.core.journal_rows import Row
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.stack_outputs import LoadSettings
 from bootstrap.cutover.context import SwitchContext, SwitchOptions
@@ -87,7 +88,7 @@ def test_target_gets_the_stacks_tags_over_the_sources(world: FakeAws) -> None:
     context = switching(world)
     stack = dataclasses.replace(context.steps.outputs, tags={"Team": "payments", "stack": "prod"})
     context = dataclasses.replace(context, steps=dataclasses.replace(context.steps, outputs=stack))
-    wanted = choose_settings(context)
+    wanted = choose_settings(context, Row())
     assert wanted is not None
     assert wanted.tags == {"Team": "payments", "stack": "prod"}
 
@@ -96,7 +97,7 @@ def test_target_gets_the_sources_settings_slow_ones_before_anything_is_closed(
     world: FakeAws,
 ) -> None:
     context = switching(world)
-    wanted = choose_settings(context)
+    wanted = choose_settings(context, Row())
 
     assert advanced(apply_slow, world, context, wanted) == list(CHANGES)
     assert world.target is not None
@@ -113,7 +114,7 @@ def test_target_gets_the_sources_settings_slow_ones_before_anything_is_closed(
 
 def test_what_is_so_already_is_not_changed_again(world: FakeAws) -> None:
     context = switching(world)
-    wanted = choose_settings(context)
+    wanted = choose_settings(context, Row())
     advanced(apply_slow, world, context, wanted)
 
     assert advanced(apply_slow, world, context, wanted) == []
@@ -121,7 +122,7 @@ def test_what_is_so_already_is_not_changed_again(world: FakeAws) -> None:
 
 def test_with_keep_the_target_keeps_what_it_has(world: FakeAws) -> None:
     context = switching(world, "keep")
-    wanted = choose_settings(context)
+    wanted = choose_settings(context, Row())
 
     assert wanted is None
     assert advanced(apply_slow, world, context, wanted) == []
@@ -137,7 +138,7 @@ def test_an_adopted_target_keeps_its_owners_settings_and_expires_items_from_the_
     table = dataclasses.replace(steps.table, load=load)
     context = dataclasses.replace(context, steps=dataclasses.replace(steps, table=table))
     before = of_target(steps.target, "orders-replica")
-    wanted = choose_settings(context)
+    wanted = choose_settings(context, Row())
 
     assert wanted is not None
     assert advanced(apply_slow, world, context, wanted) == []
@@ -150,7 +151,7 @@ def test_stream_that_is_on_in_the_target_keeps_its_readers(world: FakeAws) -> No
     assert world.target is not None
     world.target = dataclasses.replace(world.target, stream_view="KEYS_ONLY")
     context = switching(world)
-    wanted = choose_settings(context)
+    wanted = choose_settings(context, Row())
 
     assert wanted is not None
     assert wanted.stream == "KEYS_ONLY"
@@ -160,7 +161,7 @@ def test_stream_that_is_on_in_the_target_keeps_its_readers(world: FakeAws) -> No
 def test_target_that_is_being_changed_is_waited_for(world: FakeAws) -> None:
     assert world.target is not None
     context = switching(world)
-    wanted = choose_settings(context)
+    wanted = choose_settings(context, Row())
     world.target = dataclasses.replace(world.target, status="UPDATING")
 
     assert isinstance(apply_slow(context, wanted), Pending)
@@ -169,7 +170,7 @@ def test_target_that_is_being_changed_is_waited_for(world: FakeAws) -> None:
 
 def test_second_change_of_time_to_live_waits_for_its_hour(world: FakeAws) -> None:
     context = switching(world)
-    wanted = choose_settings(context)
+    wanted = choose_settings(context, Row())
     assert wanted is not None
     advanced(apply_after, world, context, dataclasses.replace(wanted, ttl="old"))
 
@@ -183,7 +184,7 @@ def test_second_change_of_time_to_live_waits_for_its_hour(world: FakeAws) -> Non
 
 def test_changes_are_those_that_are_made(world: FakeAws) -> None:
     context = switching(world)
-    wanted = choose_settings(context)
+    wanted = choose_settings(context, Row())
     assert wanted is not None
     listed = setting_changes(of_target(context.steps.target, "orders-replica"), wanted)
 
@@ -215,7 +216,7 @@ def test_settings_survive_the_journal() -> None:
 
 
 def member(world: FakeAws) -> dict[str, Any]:
-    wanted = choose_settings(switching(world))
+    wanted = choose_settings(switching(world), Row())
     assert wanted is not None
     return settings_member(wanted)
 
@@ -232,7 +233,7 @@ def test_member_of_the_plan_edited_is_what_the_file_takes(world: FakeAws, tmp_pa
 
     for whole in ({"orders": value}, {"ready": True, "settings": {"orders": value}}):
         path.write_text(json.dumps(whole))
-        found = choose_settings(switching(world, path))
+        found = choose_settings(switching(world, path), Row())
         assert found is not None
         assert found.tags == {"team": "warehouse"}
         assert found.capacity.table == CapacityUnits(None, 4_000)
@@ -249,7 +250,7 @@ def test_file_of_several_tables_gives_each_its_own(world: FakeAws, tmp_path: Pat
 
     for each, expected in zip(both, ("expires", "old"), strict=True):
         of_table = dataclasses.replace(steps, table=each)
-        found = choose_settings(dataclasses.replace(context, steps=of_table))
+        found = choose_settings(dataclasses.replace(context, steps=of_table), Row())
         assert found is not None
         assert found.ttl == expected
 
@@ -301,7 +302,7 @@ def test_mistake_in_the_file_is_named_with_its_path(
     path.write_text(json.dumps({"orders": found}))
 
     with pytest.raises(UsageError) as refused:
-        choose_settings(switching(world, path))
+        choose_settings(switching(world, path), Row())
     assert expected in refused.value.what
     assert str(refused.value).count("\n  ") == 1
     assert "switch --dry-run --json" in refused.value.fix
@@ -313,7 +314,7 @@ def test_every_mistake_is_reported_at_once(world: FakeAws, tmp_path: Path) -> No
     path.write_text(json.dumps({"orders": found, "invoices": {}}))
 
     with pytest.raises(UsageError) as refused:
-        choose_settings(switching(world, path))
+        choose_settings(switching(world, path), Row())
     for expected in ("invoices: is no table", "orders.ttl", "orders.stream", "orders.billing.mode"):
         assert expected in refused.value.what
 
@@ -323,11 +324,11 @@ def test_protection_that_is_on_is_not_taken_away(world: FakeAws, tmp_path: Path)
     found["deletionProtection"] = False
     path.write_text(json.dumps({"orders": found}))
 
-    assert choose_settings(switching(world, path)) is not None
+    assert choose_settings(switching(world, path), Row()) is not None
     assert world.target is not None
     world.target = dataclasses.replace(world.target, deletion_protection=True)
     with pytest.raises(UsageError, match="takes no protection away"):
-        choose_settings(switching(world, path))
+        choose_settings(switching(world, path), Row())
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"orders": 1}', "\ufeff{}"])
@@ -336,9 +337,9 @@ def test_file_that_is_no_settings_is_refused(world: FakeAws, tmp_path: Path, tex
     path.write_text(text)
 
     with pytest.raises(UsageError):
-        choose_settings(switching(world, path))
+        choose_settings(switching(world, path), Row())
 
 
 def test_file_that_is_missing_is_refused(world: FakeAws, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
-        choose_settings(switching(world, tmp_path / "none.json"))
+        choose_settings(switching(world, tmp_path / "none.json"), Row())

@@ -42,6 +42,7 @@ from tests.support.bootstrap.fake_aws import (
 )
 from tests.support.bootstrap.fake_bulk import FakeBulk
 from tests.support.bootstrap.fake_policies import PolicyClient
+from tests.support.bootstrap.fake_table_stream import MAPPING as OWN_MAPPING
 
 
 class FakeSource:
@@ -477,6 +478,8 @@ class FakeTarget:
 
     def mapping(self, uuid: str) -> EventSource | None:
         with self._call("mapping") as world:
+            if world.own_stream is not None and uuid == OWN_MAPPING:
+                return world.own_stream.mapping(world.clock())
             if not world.mapping_exists:
                 return None
             enabled = world.mapping_enabled_at
@@ -496,11 +499,17 @@ class FakeTarget:
 
     def enable_mapping(self, uuid: str) -> None:
         with self._call("enable_mapping") as world:
+            if world.own_stream is not None and uuid == OWN_MAPPING:
+                world.own_stream.enable_mapping()
+                return
             if world.mapping_enabled_at is None:
                 world.mapping_enabled_at = world.mapping_modified = world.clock()
 
     def disable_mapping(self, uuid: str) -> None:
         with self._call("disable_mapping") as world:
+            if world.own_stream is not None and uuid == OWN_MAPPING:
+                world.own_stream.disable_mapping(world.clock())
+                return
             world.mapping_enabled_at = None
             world.mapping_modified = world.clock()
 

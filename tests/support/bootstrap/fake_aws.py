@@ -31,6 +31,7 @@ from replicator.probes import PROTOCOL, ProbeRecord, probe_key
 from replicator.stream import Destination, Shard
 from tests.support.bootstrap.fake_bulk import FakeBulk
 from tests.support.bootstrap.fake_policies import FakePolicies
+from tests.support.bootstrap.fake_table_stream import FakeTableStream
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.dynamodb import FakeDynamoDB
 from tests.support.fakes.errors import Call, Faults
@@ -234,6 +235,8 @@ class FakeAws:
         self.mapping_modified: float | None = None
         self.mapping_exists = True
         self.mapping_stream = STREAM_ARN
+        self.own_stream: FakeTableStream | None = None
+        """The source table's own stream, where that is the buffer."""
         self.running_imports: int | None = 0
         self.concurrency: int | None = 1_000
         self.mapping_position = "TRIM_HORIZON"
@@ -351,6 +354,8 @@ class FakeAws:
         """The consumer acknowledges probes; an import ends."""
         with self.unwatched():
             now = self.clock()
+            if self.own_stream is not None and self.consumer_works:
+                self.own_stream.consume(self)
             if self.mapping_enabled_at is None or not self.consumer_works:
                 return
             backlog = self.mapping_enabled_at + self.backlog_seconds

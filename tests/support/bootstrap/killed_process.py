@@ -30,6 +30,7 @@ from tests.support.bootstrap.fake_accounts import (
     fake_policies,
 )
 from tests.support.bootstrap.fake_aws import COMMAND, JOURNAL, LEDGER, FakeAws, outputs
+from tests.support.bootstrap.fake_table_stream import stream_clients
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.errors import Killed
 
@@ -74,6 +75,11 @@ class Process:
             clock=clock,
             options=options or RunOptions(),
             loads=FakeBulkLoads(world, lease.check) if table.load.is_bulk else None,
+            table_stream=stream_clients(
+                world, lease.check, fake_policies(world, Side.SOURCE, lease.check)
+            )
+            if table.reads_table_stream
+            else None,
             cross_account_check=FakeCrossAccountCheck(world, lease.check),
             target_policies=fake_policies(world, Side.TARGET, lease.check)
             if self.outputs.denies_other_writers(table)

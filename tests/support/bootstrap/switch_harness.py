@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from bootstrap.core.errors import Side
 from bootstrap.core.journal_rows import Row
 from bootstrap.core.stack_outputs import Outputs
+from bootstrap.core.table_stream_facts import VIEW
 from bootstrap.cutover.context import SwitchContext, SwitchOptions
 from bootstrap.journal.lease import Lease
 from bootstrap.journal.switch_records import SwitchMode
 from bootstrap.journal.verification_records import row_name as verification_row
 from bootstrap.status.health import Health, read_health
 from bootstrap.verify.backfill import row_name as backfill_row
+from replicator.watchdog.aws_states import TableState, TableStream
+from replicator.watchdog.readings import Backlog, Identity, Intent
 from tests.support.bootstrap.fake_accounts import FakeCanary, FakeOldSource, fake_policies
 from tests.support.bootstrap.fake_aws import FakeAws, switch_outputs
+from tests.support.bootstrap.fake_table_stream import MAPPING, STREAM
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.status import FixedHealth
 from tests.support.fakes.clock import VirtualClock
+
+HEALTHY_STREAM: Mapping[str, Any] = {
+    "intent": Intent(replicating=True, stream=STREAM, mapping=MAPPING),
+    "source": Identity(
+        TableState("source-1", "ACTIVE", stream=TableStream(STREAM, on=True, view=VIEW)),
+        "source-1",
+    ),
+    "backlog": Backlog(0.0, lag=1.0),
+}
+"""Readings of a table whose own stream is the buffer, with nothing wrong."""
 
 HealthOf = Callable[[Row, float], Health]
 
@@ -75,4 +90,5 @@ def holding(context: SwitchContext, take_over: bool = False) -> SwitchContext:
 def healthy_table(outputs: Outputs) -> HealthOf:
     """Return the detectors' verdict on a table that has nothing wrong."""
     (table,) = outputs.tables
-    return lambda row, at: read_health(FixedHealth(), table, row, at, None)
+    fine = FixedHealth(**HEALTHY_STREAM) if table.reads_table_stream else FixedHealth()
+    return lambda row, at: read_health(fine, table, row, at, None)

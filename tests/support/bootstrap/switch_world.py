@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from bootstrap.core.stack_outputs import Outputs
+from bootstrap.core.table_stream_facts import VIEW
 from bootstrap.core.write_deny import WriteDeny, with_deny
 from bootstrap.cutover.context import SwitchOptions
 from bootstrap.cutover.switch.switch import Switch
+from bootstrap.journal.stream_records import TableStream
 from bootstrap.journal.switch_records import Switching, SwitchMode, TargetDeny
+from replicator.buffers import STREAMS
 from tests.support.bootstrap.fake_aws import (
     CONSUMER,
     IMPORTER,
     SOURCE_ARN,
     TARGET_ARN,
     FakeAws,
+    switch_outputs,
 )
+from tests.support.bootstrap.fake_table_stream import MAPPING, STREAM, FakeTableStream
 from tests.support.bootstrap.killed_process import Process, journal_verified, replicated
 from tests.support.bootstrap.switch_conditions import verified
 from tests.support.bootstrap.switch_harness import switch_context
@@ -104,6 +111,36 @@ class WriterWatch:
         )
 
 
+def outputs_of(world: FakeAws) -> Outputs:
+    """The outputs of the stack with the table, by the buffer that it has in this world."""
+    return switch_outputs() if world.own_stream is None else stream_outputs()
+
+
+def stream_outputs() -> Outputs:
+    """The outputs of a stack whose table's buffer is its own stream."""
+    return switch_outputs(
+        buffer=STREAMS, mappingSettings={"batchSize": 500, "batchWindowSeconds": 0}
+    )
+
+
+def with_own_stream(world: FakeAws) -> FakeAws:
+    """Make a table's own stream its buffer, as a run does, with some changes that were applied."""
+    stream = world.own_stream = FakeTableStream()
+    world.source = replace(world.source, stream_view=VIEW, stream_arn=STREAM)
+    world.mapping_enabled_at = None
+    process = Process(world, pid=96, chosen=stream_outputs())
+    with world.unwatched():
+        process.lease.acquire(take_over=True)
+        process.run.journal.refresh()
+        known = TableStream(1.0, STREAM, 1.0, MAPPING)
+        process.run.journal.put(known, "as a run records it")
+        process.lease.release()
+        for shard in stream.shards:
+            stream.write(world.clock() - 100, shard)
+        stream.consume(world)
+    return world
+
+
 Command = Callable[[str, Mapping[str, str], Callable[[], None]], int]
 
 
@@ -125,8 +162,14 @@ def a_switch(
 ) -> Switch:
     """Make one process's switch of the table. `options`: those of `SwitchOptions`."""
     world.alive.add(pid)
-    chosen = SwitchOptions(mode, **options)
-    context = switch_context(world, pid, host=host, options=chosen, clock=clock)
+    context = switch_context(
+        world,
+        pid,
+        host=host,
+        options=SwitchOptions(mode, **options),
+        chosen=outputs_of(world),
+        clock=clock,
+    )
     return Switch([context], run_command=run_command)
 
 
