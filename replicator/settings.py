@@ -8,6 +8,7 @@ from typing import Any
 
 from replicator import aws, names
 from replicator.aws import Failure
+from replicator.buffers import BUFFERS, KINESIS
 from replicator.call_context import CallContext
 from replicator.runtime import Clock
 
@@ -47,6 +48,8 @@ class ConsumerConfig:
     """The customer-managed key of the quarantine bucket; empty for S3's own."""
     adopted_stream: bool = False
     """The stream is others', and carries other tables' records, too: they are only counted."""
+    buffer: str = KINESIS
+    """What the events come from; a ledger of another buffer is refused."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ConsumerConfig:
@@ -67,11 +70,14 @@ class ConsumerConfig:
                 function=environment["AWS_LAMBDA_FUNCTION_NAME"],
                 quarantine_key=environment.get("QUARANTINE_KEY", ""),
                 adopted_stream=environment.get("ADOPTED_STREAM") == "true",
+                buffer=environment.get("BUFFER", KINESIS),
             )
         except (KeyError, ValueError) as error:
             raise _unusable(f"is missing or not a number: {error}") from None
         if config.ordering != "ledger":
             raise _unusable(f"names an unknown ORDERING: {config.ordering!r}")
+        if config.buffer not in BUFFERS:
+            raise _unusable(f"names an unknown BUFFER: {config.buffer!r}")
         if config.ledger_retention_days < 8:
             raise _unusable("keeps ledger entries for less than 8 days")
         return config
@@ -94,7 +100,9 @@ class ConsumerSettings:
     """The settings row. Times are in microseconds since 1970.
 
     `floor`: older changes are in the snapshot already. `parks`: `shard:sequence number` of records
-    to quarantine undecoded. `expire`: ledger entries may carry an expiry.
+    to quarantine undecoded, or the sequence number alone where the buffer is the table's stream.
+    `expire`: ledger entries may carry an expiry. `buffer`: whose changes the ledger's entries are
+    of; a row that says none is of a Kinesis data stream.
 
     The rest is a switch's. `armed`: the nonce of the attempt that is under way; invocations are
     short. `mark`: changes newer than it are late writes, applied and noted. `closed`: the nonce
@@ -107,6 +115,7 @@ class ConsumerSettings:
     armed: str | None = None
     mark: int | None = None
     closed: str | None = None
+    buffer: str = KINESIS
 
     @property
     def attempt(self) -> str | None:
@@ -117,6 +126,9 @@ class ConsumerSettings:
 def from_item(item: Mapping[str, Any]) -> ConsumerSettings:
     """Raise ValueError for an unreadable row: a guess could lose changes for good."""
     try:
+        buffer = item["buffer"]["S"] if "buffer" in item else KINESIS
+        if buffer not in BUFFERS:
+            raise ValueError("settings row: an unknown buffer")
         return ConsumerSettings(
             floor=int(item["floor"]["N"]) if "floor" in item else None,
             parks=frozenset(item["parks"]["SS"]) if "parks" in item else frozenset(),
@@ -124,6 +136,7 @@ def from_item(item: Mapping[str, Any]) -> ConsumerSettings:
             armed=_nonce(item, "armed"),
             mark=int(item["mark"]["N"]) if "mark" in item else None,
             closed=_nonce(item, "closed"),
+            buffer=buffer,
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"settings row: {error}") from None

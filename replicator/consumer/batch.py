@@ -13,8 +13,8 @@ from typing import Any
 
 from replicator.call_context import CallContext
 from replicator.change import Change, Probe
-from replicator.consumer import decode
-from replicator.consumer.decode import Content, Foreign, Record, Unusable
+from replicator.consumer.decode import Content, Decoder, Foreign, Record, Unusable
+from replicator.consumer.ended_writer import EndedWriter
 from replicator.consumer.foreign import ForeignTables
 from replicator.consumer.key_queue import KeyQueue, QuarantineCandidate, RecordState
 from replicator.consumer.lanes import Lanes
@@ -33,6 +33,7 @@ from replicator.consumer.outcome import (
 from replicator.consumer.probe_rows import ProbeRows
 from replicator.consumer.quarantine import QuarantineStore
 from replicator.consumer.quarantine_share import Breakers, QuarantineShares, Share
+from replicator.consumer.stream_records import record_order
 from replicator.consumer.writer import ConditionalWriter
 from replicator.names import (
     CHANGES_APPLIED,
@@ -43,6 +44,7 @@ from replicator.names import (
     CHANGES_SUPERSEDED,
     DELETIONS_LEFT_TO_TTL,
     LATE_WRITES,
+    ORDER_CONTRADICTED,
     QUARANTINE_REFUSED,
 )
 from replicator.runtime import Runtime
@@ -68,6 +70,7 @@ class ConsumerParts:
     """The parts of a container that every batch uses."""
 
     source_table: str
+    decoder: Decoder
     writer: ConditionalWriter
     store: QuarantineStore
     probes: ProbeRows
@@ -78,6 +81,11 @@ class ConsumerParts:
     breakers: Breakers
     adopted_stream: bool = False
     """The stream is an adopted one: other tables' records are to be expected."""
+    ended: EndedWriter | None = None
+    """None where the stream carries probes."""
+    patience_seconds: float | None = None
+    """The age of a record from which it goes to quarantine however many do, because its stream will
+    forget it. None: the stream keeps it for long enough."""
 
 
 class Batch:
@@ -101,6 +109,7 @@ class Batch:
         self._queues: list[KeyQueue] = []
         self._parked: list[QuarantineCandidate] = []
         self._suspects: list[QuarantineCandidate] = []
+        self._forgotten_soon = self._is_forgotten_soon()
         self._shares = QuarantineShares(parts.breakers, parts.source_table, self._states)
         self._tripped = False
         self._foreign: dict[str, list[Record]] = {}
@@ -117,6 +126,7 @@ class Batch:
         if not self._tripped:
             self._note_late_writes()
             self._prove()
+            self._write_ended_row()
             self._shares.ended(state for state in self._states if state.ended)
         for table, records in self._foreign.items():
             self._stats.foreign(table, records[0], len(records))
@@ -127,9 +137,16 @@ class Batch:
         self._count()
         failed = [state for state in self._states if self._tripped or not state.ended]
         if failed:
-            first = min(failed, key=lambda state: int(state.record.sequence_number))
+            first = self._first(failed)
             self._stats.waits(first.record, self._why(first))
-        return report_from(state.record.sequence_number for state in failed)
+            return report_from([first.record.sequence_number])
+        return report_from([])
+
+    def _first(self, failed: Sequence[RecordState]) -> RecordState:
+        """Return the record from which Lambda has to deliver again."""
+        if self._parts.decoder.IN_ORDER:
+            return failed[0]
+        return min(failed, key=lambda state: int(state.record.sequence_number))
 
     def _why(self, state: RecordState) -> str:
         if self._tripped:
@@ -139,14 +156,14 @@ class Batch:
     # Reading.
 
     def _unpack(self, record: Record) -> list[RecordState]:
-        if f"{record.shard_id}:{record.sequence_number}" in self._settings.parks:
+        decoder, table = self._parts.decoder, self._parts.source_table
+        if decoder.park_name(record) in self._settings.parks:
             return [RecordState(record, Unusable(Reason.PARKED, "parked by an operator"))]
-        found = decode.user_records(record)
+        found = decoder.user_records(record)
         if isinstance(found, Unusable):
             return [RecordState(record, found)]
-        table = self._parts.source_table
         return [
-            RecordState(user_record, decode.content(user_record, table)) for user_record in found
+            RecordState(user_record, decoder.content(user_record, table)) for user_record in found
         ]
 
     def _sort(self) -> None:
@@ -156,7 +173,7 @@ class Batch:
         for state in self._states:
             content = state.content
             if isinstance(content, Change):
-                if floor is not None and content.version.micros < floor:
+                if floor is not None and content.version.latest < floor:
                     state.outcome = Superseded()  # the snapshot has it, or something newer
                 elif self._settings.closed is not None:
                     self._held.append((state, content))
@@ -174,14 +191,16 @@ class Batch:
                 candidate = QuarantineCandidate(state, content.reason, content.detail)
                 parked = content.reason is Reason.PARKED
                 (self._parked if parked else self._suspects).append(candidate)
-        self._queues = [KeyQueue(changes, self._seen) for changes in keys.values()]
+        self._queues = [
+            KeyQueue(changes, self._seen, self._forgotten_soon) for changes in keys.values()
+        ]
         self._check_burst()
 
     def _is_late(self, change: Change) -> bool:
         settings = self._settings
         if settings.armed is None or settings.mark is None or change.expired:
             return False
-        return change.version.micros > settings.mark
+        return change.version.latest > settings.mark
 
     # A switch.
 
@@ -256,7 +275,7 @@ class Batch:
         changes would block its shard for ever.
         """
         refused = self._shares.refused(self._faulty())
-        if refused is not None:
+        if refused is not None and not self._forgotten_soon:
             self._tripped = True
             self._report_burst(*refused)
 
@@ -299,6 +318,15 @@ class Batch:
             reasons=sorted({candidate.reason.value for candidate in self._faulty()}),
         )
 
+    def _is_forgotten_soon(self) -> bool:
+        patience = self._parts.patience_seconds
+        if patience is None:
+            return False
+        # An unknown arrival is no proof of age: a fault that hides it may be in every record.
+        known = [state.record.arrival for state in self._states if state.record.arrival > 0]
+        now = self._parts.runtime.clock.now_micros() / 1_000_000
+        return bool(known) and now - min(known) >= patience
+
     # Proving and reporting.
 
     def _prove(self) -> None:
@@ -309,6 +337,24 @@ class Batch:
                 state.outcome = Superseded() if written else Retry("probe row not written")
             if not state.ended:
                 break
+
+    def _write_ended_row(self) -> None:
+        """Write the row of the last record before which everything has ended.
+
+        The record counts as failed until its row is there: without another change of its shard no
+        later row would prove it.
+        """
+        if self._parts.ended is None:
+            return
+        last: RecordState | None = None
+        for state in self._states:
+            if not state.ended:
+                break
+            last = state
+        if last is not None and not self._parts.ended.write(
+            record_order(last.record), self._settings, self._context
+        ):
+            last.outcome = Retry("the row of an ended record cannot be written")
 
     def _ended_prefix(self) -> Iterator[tuple[Record, Content | None]]:
         """Yield the records before the first that has not ended."""
@@ -327,6 +373,8 @@ class Batch:
                 continue
             counts[CHANGES_RECEIVED] += 1
             counts[_counter(state.outcome)] += 1
+            if isinstance(state.outcome, Retry) and state.outcome.contradicted:
+                counts[ORDER_CONTRADICTED] += 1
             if isinstance(state.outcome, Applied) and isinstance(state.content, Change):
                 lag = state.outcome.micros - state.content.version.micros
                 self._stats.lags.append(lag / 1000)

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
+from replicator.buffers import KINESIS, STREAMS
 from replicator.call_context import CallContext
-from replicator.consumer import decode
 from replicator.consumer.batch import Batch, ConsumerParts, Report, report_from
 from replicator.consumer.decode import EnvelopeError, Record
+from replicator.consumer.decoders import DECODERS
+from replicator.consumer.ended_writer import EndedWriter
 from replicator.consumer.foreign import ForeignTables
 from replicator.consumer.lane_shards import LaneShards
 from replicator.consumer.lanes import Lanes
@@ -25,6 +27,17 @@ from replicator.consumer.shared_rows import SharedRows
 from replicator.names import CHANGES_RECEIVED, CHANGES_RETRIED
 from replicator.runtime import Deadline, Runtime
 from replicator.settings import ARMED_SECONDS, ConsumerConfig, SettingsRow
+
+STREAM_PATIENCE_SECONDS = 12 * 3600.0
+"""The age of a DynamoDB stream's record from which quarantine keeps it better than the stream,
+which forgets it after 24 hours."""
+NAMES = {KINESIS: "a Kinesis stream", STREAMS: "a DynamoDB stream"}
+OTHER_BUFFER = (
+    "The ledger's entries are of the buffer {0}, this function is deployed for {1}: nothing is "
+    "written, the batch failed.\n"
+    "Try: set the table's buffer to {0} in the stack file again and run pulumi up; where the "
+    "ledger is new, bootstrap run, which writes its settings."
+)
 
 
 class BatchFailedError(Exception):
@@ -40,6 +53,7 @@ class Consumer:
     """The handler of one table's events: one per container, with nothing but caches in memory."""
 
     parts: ConsumerParts
+    buffer: str
     settings: SettingsRow
     logger: Any
     meter: Emitter
@@ -74,9 +88,11 @@ class Consumer:
             config.ledger_retention_days,
             runtime,
             config.quarantine_key,
+            config.buffer,
         )
         parts = ConsumerParts(
             source_table=config.source_table,
+            decoder=DECODERS[config.buffer],
             writer=writer,
             store=store,
             probes=ProbeRows(dynamodb, config.ledger_table, runtime.clock),
@@ -88,9 +104,15 @@ class Consumer:
                 runtime.clock, config.quarantine_burst, adopted_stream=config.adopted_stream
             ),
             adopted_stream=config.adopted_stream,
+            ended=(
+                EndedWriter(dynamodb, config.ledger_table, runtime.clock)
+                if config.buffer == STREAMS
+                else None
+            ),
+            patience_seconds=STREAM_PATIENCE_SECONDS if config.buffer == STREAMS else None,
         )
         settings = SettingsRow(dynamodb, config.ledger_table, runtime.clock)
-        return cls(parts, settings, logger, meter)
+        return cls(parts, config.buffer, settings, logger, meter)
 
     def handle(self, event: Any, remaining_millis: float) -> Report:
         """Apply an event's records; never return None, which Lambda reads as success.
@@ -98,23 +120,24 @@ class Consumer:
         `remaining_millis` is the rest of the invocation's time.
 
         Raises:
-            BatchFailedError: the event is not one of a Kinesis mapping, or the consumer has a bug.
+            BatchFailedError: the event is not one of its buffer's mapping, or the consumer has a
+                bug.
                 Lambda halves the batch of a failed invocation, down to the record that causes it,
                 and counts an error. It documents neither for a report that names no record
                 (Lambda Developer Guide, services-kinesis-batchfailurereporting).
         """
         stats = InvocationStats(self.logger)
         deadline = Deadline(self.parts.runtime, remaining_millis)
-        if (place := decode.single(event)) is not None:
-            stats.single(place)
+        if (place := self.parts.decoder.single(event)) is not None:
+            stats.single(*place)
         try:
             report = self._applied(event, deadline, stats)
             stats.ended()
             self.meter.emit(stats)
             return report
         except EnvelopeError as error:
-            stats.failed(f"Not an event of a Kinesis mapping: {error}")
-            failure = "not an event of a Kinesis mapping"
+            failure = f"not an event of a mapping of {NAMES[self.buffer]}"
+            stats.failed(f"{failure[0].upper()}{failure[1:]}: {error}")
         except Exception as error:
             stats.crashed(error)
             failure = type(error).__name__
@@ -122,12 +145,14 @@ class Consumer:
         raise BatchFailedError(failure)
 
     def _applied(self, event: Any, deadline: Deadline, stats: InvocationStats) -> Report:
-        records = decode.envelope(event)
+        records = self.parts.decoder.envelope(event)
         context = CallContext(deadline, stats.report_error)
         seen = self._seen(records)
         settings = self.settings.read(context)
         if settings is None:
             return self._fail(records, stats, "The settings row cannot be read")
+        if settings.buffer != self.buffer:
+            return self._fail(records, stats, OTHER_BUFFER.format(settings.buffer, self.buffer))
         context.expire = settings.expire
         if settings.attempt is not None:
             deadline.shorten(ARMED_SECONDS)

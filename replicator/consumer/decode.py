@@ -1,4 +1,4 @@
-"""From a Lambda event to changes: envelope, aggregation, JSON, DynamoDB JSON.
+"""What the decoders of both buffers share: records, and DynamoDB JSON as changes.
 
 Nothing here raises for what a record holds: what cannot be read becomes an `Unusable` with the
 reason, and the caller keeps the record whole. No AWS call is made here.
@@ -8,32 +8,27 @@ from __future__ import annotations
 
 import json
 import re
-from binascii import a2b_base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from hashlib import md5
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from replicator.canonical import canonical
-from replicator.change import MICROSECOND, MILLISECOND, Change, Precision, Probe, Version
+from replicator.change import Change, Precision, Probe, Version
 from replicator.consumer.outcome import Reason
-
-# https://github.com/awslabs/kinesis-aggregation: magic, protobuf message, MD5 of the message.
-_AGGREGATE_MAGIC = b"\xf3\x89\x9a\xc2"
-_AGGREGATE_DIGEST_BYTES = 16
 
 
 class EnvelopeError(Exception):
-    """The event is not what Lambda's Kinesis mapping sends: there is nothing to report by."""
+    """The event is not what the mapping of this buffer sends: there is nothing to report by."""
 
 
 @dataclass(frozen=True)
 class Record:
     """A user record as received, and where it lies in the stream.
 
-    `data` is what the producer put (the event's base64 undone). `sub_sequence` counts the records
-    of an aggregate; 0 for a plain record and for an aggregate that is kept whole. `arrival` is when
-    the record entered the stream, in seconds since 1970.
+    `data` is what the producer put (the event's base64 undone), or the JSON of a DynamoDB stream's
+    whole record. `sub_sequence` counts the records of an aggregate; 0 for a plain record and for an
+    aggregate that is kept whole. `arrival` is when the record entered the stream, in seconds since
+    1970. An event of a DynamoDB stream names no shard: there `shard_id` is the stream's label.
     """
 
     shard_id: str
@@ -63,105 +58,50 @@ class Foreign:
 Content: TypeAlias = Change | Probe | Foreign | Unusable
 
 
-class _UnusableError(Exception):
+class Decoder(Protocol):
+    """How one buffer's events become changes. The modules `kinesis_records` and `stream_records`
+    are the two."""
+
+    IN_ORDER: bool
+    """Records of an event are in the order in which their changes were made."""
+
+    def envelope(self, event: Any) -> list[Record]:
+        """Return the event's records as delivered; raise EnvelopeError for another event."""
+
+    def single(self, event: Any) -> Place | None:
+        """Return where an event's only record lies, without reading its data."""
+
+    def park_name(self, record: Record) -> str:
+        """Return the name by which the settings row parks a record."""
+
+    def user_records(self, record: Record) -> list[Record] | Unusable:
+        """Return the user records in a record: itself, or those aggregated in it."""
+
+    def content(self, record: Record, table: str) -> Content:
+        """Decode a user record for a consumer of `table`."""
+
+
+Place: TypeAlias = tuple[str, str]
+"""A shard and a sequence number."""
+
+
+class UnusableError(Exception):
+    """What a decoder raises inside, for `read` to turn into an `Unusable`."""
+
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.content = Unusable(reason, detail)
 
 
-def envelope(event: Any) -> list[Record]:
-    """Return the event's Kinesis records in order of delivery.
+def not_a_change(detail: str) -> UnusableError:
+    return UnusableError(Reason.NOT_A_CHANGE, detail)
 
-    A record whose data is not base64 keeps it as text. Raise EnvelopeError for anything but an
-    event of a Kinesis mapping.
-    """
+
+def read(record: Record, reader: Callable[[Record, dict[str, Any]], Content]) -> Content:
+    """Read a record's JSON object; whatever is wrong with it is the content."""
     try:
-        return [_record(raw) for raw in event["Records"]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise EnvelopeError(type(error).__name__) from None
-
-
-def single(event: Any) -> str | None:
-    """Return `shard:sequence number` of an event's only record, without reading its data."""
-    try:
-        (raw,) = event["Records"]
-        return str(raw["eventID"])
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def _record(raw: Mapping[str, Any]) -> Record:
-    kinesis = raw["kinesis"]
-    sequence_number = str(kinesis["sequenceNumber"])
-    int(sequence_number)
-    data = kinesis.get("data")
-    try:
-        payload = a2b_base64(data, strict_mode=True)
-    except (TypeError, ValueError):
-        payload = str(data).encode("utf-8", "surrogatepass")
-    return Record(
-        shard_id=str(raw.get("eventID", "")).partition(":")[0] or "unknown-shard",
-        sequence_number=sequence_number,
-        sub_sequence=0,
-        partition_key=str(kinesis.get("partitionKey", "")),
-        # Unknown counts as long ago: such a record's ledger entry gets no expiry.
-        arrival=float(kinesis.get("approximateArrivalTimestamp") or 0),
-        aggregated=False,
-        data=payload,
-    )
-
-
-def user_records(record: Record) -> list[Record] | Unusable:
-    """Return the user records of a Kinesis record: itself, or those aggregated in it.
-
-    Only the message definition of the producer's library is used. Its reader drops the rest of an
-    aggregate that breaks in the middle, and prints the content.
-    """
-    data = record.data
-    if not data.startswith(_AGGREGATE_MAGIC) or len(data) <= 4 + _AGGREGATE_DIGEST_BYTES:
-        return [record]
-    message = data[4:-_AGGREGATE_DIGEST_BYTES]
-    if md5(message, usedforsecurity=False).digest() != data[-_AGGREGATE_DIGEST_BYTES:]:
-        return Unusable(Reason.UNREADABLE, "looks aggregated, but its checksum is wrong")
-    try:
-        found = list(_unpacked(record, message))
-    except Exception as error:  # protobuf raises its own; an index out of range is IndexError
-        return Unusable(Reason.UNREADABLE, f"aggregate: {type(error).__name__}")
-    return found or Unusable(Reason.UNREADABLE, "an aggregate of nothing")
-
-
-def _unpacked(record: Record, message: bytes) -> Iterator[Record]:
-    aggregate = _aggregated_record()
-    aggregate.ParseFromString(message)
-    partition_keys = aggregate.partition_key_table
-    for number, user_record in enumerate(aggregate.records):
-        yield Record(
-            shard_id=record.shard_id,
-            sequence_number=record.sequence_number,
-            sub_sequence=number,
-            partition_key=partition_keys[user_record.partition_key_index],
-            arrival=record.arrival,
-            aggregated=True,
-            data=user_record.data,
-        )
-
-
-def _aggregated_record() -> Any:
-    """Make an empty message of the aggregation format. Imported late: few batches need it."""
-    import sys
-
-    path = list(sys.path)
-    from aws_kinesis_agg import deaggregator
-
-    sys.path[:] = path  # the module puts its own directory in front of everything
-    return deaggregator.messages_pb2.AggregatedRecord()
-
-
-def content(record: Record, table: str) -> Content:
-    """Decode a user record for a consumer of `table`."""
-    try:
-        return _content(record, table)
-    except _UnusableError as unusable:
+        return reader(record, _document(record.data))
+    except UnusableError as unusable:
         return unusable.content
     except Exception as error:
         # Too deep, too long, not UTF-8: the record goes to quarantine, and many at once trip the
@@ -169,50 +109,27 @@ def content(record: Record, table: str) -> Content:
         return Unusable(Reason.UNREADABLE, type(error).__name__)
 
 
-def _content(record: Record, table: str) -> Content:
+def _document(data: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(str(record.data, "utf-8"))
+        document = json.loads(str(data, "utf-8"))
     except UnicodeDecodeError:
-        raise _UnusableError(Reason.UNREADABLE, "not UTF-8") from None
+        raise UnusableError(Reason.UNREADABLE, "not UTF-8") from None
     except json.JSONDecodeError as error:
-        raise _UnusableError(Reason.UNREADABLE, f"not JSON: {error.msg} at {error.pos}") from None
+        raise UnusableError(Reason.UNREADABLE, f"not JSON: {error.msg} at {error.pos}") from None
     if type(document) is not dict:
-        raise _not_a_change("not a JSON object")
-    name = document.get("tableName")
-    if type(name) is not str or not _TABLE_NAME.fullmatch(name):
-        raise _not_a_change("no tableName")
-    if name != table:
-        return Foreign(name)  # whatever else it says: it is not this table's to judge
-    if b"\\ud" in record.data or b"\\uD" in record.data:
-        # Half a character, escaped: JSON allows it, no table holds it, no request can carry it.
+        raise not_a_change("not a JSON object")
+    return document
+
+
+def refuse_half_characters(data: bytes, document: Mapping[str, Any]) -> None:
+    """Raise for half a character, escaped: JSON allows it, no table holds it, no request can carry
+    it."""
+    if b"\\ud" in data or b"\\uD" in data:
         json.dumps(document, ensure_ascii=False).encode()
-    if "probe" in document and "dynamodb" not in document:
-        return _probe(document)
-    body = document.get("dynamodb")
-    if type(body) is not dict or type(document.get("eventName")) is not str:
-        raise _not_a_change("no dynamodb or no eventName")
-    return _change(document["eventName"], body, record.arrival, document.get("userIdentity"))
 
 
-# DynamoDB's rule for table names. Any other text may be content, and is not logged.
-_TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
-
-
-def _not_a_change(detail: str) -> _UnusableError:
-    return _UnusableError(Reason.NOT_A_CHANGE, detail)
-
-
-_PROBE_LENGTH = 200
-
-
-def _probe(document: Mapping[str, Any]) -> Probe:
-    probe, n = document["probe"], document.get("n")
-    if type(probe) is not str or not probe or type(n) is not int:
-        raise _not_a_change("a probe without id or number")
-    if len(probe) > _PROBE_LENGTH or not probe.isascii() or not 0 <= n < 2**31:
-        raise _not_a_change("a probe whose row no table would take")
-    return Probe(probe, n)
-
+TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+"""DynamoDB's rule for table names. Any other text may be content, and is not logged."""
 
 # Which images a record of each kind has.
 _IMAGES = {"INSERT": (False, True), "MODIFY": (True, True), "REMOVE": (True, False)}
@@ -222,36 +139,34 @@ _IMAGES = {"INSERT": (False, True), "MODIFY": (True, True), "REMOVE": (True, Fal
 _TIME_TO_LIVE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
 
-def _change(event: str, body: Mapping[str, Any], arrival: float, identity: Any) -> Change:
+def change_of(
+    document: Mapping[str, Any],
+    *,
+    version: Callable[[Mapping[str, Any]], Version],
+    arrival: float,
+    images: ImageReader,
+) -> Change:
+    """Return the change in a record's document."""
+    body, event = document.get("dynamodb"), document.get("eventName")
+    if type(body) is not dict or type(event) is not str:
+        raise not_a_change("no dynamodb or no eventName")
     if event not in _IMAGES:
-        raise _not_a_change("unknown eventName")
-    version = _version(body, arrival)
-    keys = _keys(body.get("Keys"))
+        raise not_a_change("unknown eventName")
+    made = version(body)
+    keys = _keys(body.get("Keys"), images)
     expects_old, expects_new = _IMAGES[event]
     return Change(
         keys=keys,
-        old=_image(body, "OldImage", expects_old, keys, event),
-        new=_image(body, "NewImage", expects_new, keys, event),
-        version=version,
+        old=_image(body, "OldImage", expects_old, keys, event, images),
+        new=_image(body, "NewImage", expects_new, keys, event, images),
+        version=made,
         arrival=arrival,
-        expired=event == "REMOVE" and _is_time_to_live(identity),
+        expired=event == "REMOVE" and _is_time_to_live(document.get("userIdentity")),
     )
 
 
 def _is_time_to_live(identity: Any) -> bool:
     return type(identity) is dict and identity.items() >= _TIME_TO_LIVE.items()
-
-
-def _version(body: Mapping[str, Any], arrival: float) -> Version:
-    moment = body.get("ApproximateCreationDateTime")
-    if type(moment) is not int or moment <= 0:
-        raise _not_a_change("ApproximateCreationDateTime is not a positive integer")
-    precision = body.get("ApproximateCreationDateTimePrecision")
-    if precision == "MICROSECOND":
-        return _plausible(moment, MICROSECOND, arrival)
-    if precision is None or precision == "MILLISECOND":
-        return _plausible(moment * 1000, MILLISECOND, arrival)
-    raise _not_a_change("unknown precision")
 
 
 # DynamoDB is there since January 2012, and no record arrives before its change is made. A time that
@@ -263,42 +178,48 @@ _END_OF_TIME = 7_258_118_400_000_000
 _CLOCKS_DIFFER = 3_600_000_000
 
 
-def _plausible(micros: int, precision: Precision, arrival: float) -> Version:
+def plausible(micros: int, precision: Precision, arrival: float, order: str = "") -> Version:
+    """Return the version of a time that can be one; `arrival` in seconds, 0 for unknown."""
     latest = int(arrival * 1e6) + _CLOCKS_DIFFER if arrival > 0 else _END_OF_TIME
     if not _DYNAMODB_BEGAN <= micros <= latest:
-        raise _not_a_change("ApproximateCreationDateTime does not fit its precision")
-    return Version(micros, precision)
+        raise not_a_change("ApproximateCreationDateTime does not fit its precision")
+    return Version(micros, precision, order)
 
 
-def _keys(raw: Any) -> dict[str, Any]:
+def _keys(raw: Any, images: ImageReader) -> dict[str, Any]:
     if type(raw) is not dict or not 1 <= len(raw) <= 2:
-        raise _not_a_change("no Keys")
-    keys = image(raw)
+        raise not_a_change("no Keys")
+    keys = images.image(raw)
     for value in keys.values():
         if not value.keys() <= {"S", "N", "B"}:
-            raise _not_a_change("a key of a type that no key has")
+            raise not_a_change("a key of a type that no key has")
     return keys
 
 
 def _image(
-    body: Mapping[str, Any], name: str, expected: bool, keys: Mapping[str, Any], event: str
+    body: Mapping[str, Any],
+    name: str,
+    expected: bool,
+    keys: Mapping[str, Any],
+    event: str,
+    images: ImageReader,
 ) -> dict[str, Any] | None:
     raw = body.get(name)
     if raw is None:
         if expected:
-            raise _UnusableError(Reason.MISSING_IMAGE, f"{event} without {name}")
+            raise UnusableError(Reason.MISSING_IMAGE, f"{event} without {name}")
         return None
     if not expected:
-        raise _not_a_change(f"{event} with {name}")
+        raise not_a_change(f"{event} with {name}")
     if type(raw) is not dict:
-        raise _not_a_change(f"{name} is not an object")
-    found = image(raw)
+        raise not_a_change(f"{name} is not an object")
+    found = images.image(raw)
     for key, value in keys.items():
         # An image of another key would be written there, past that key's ledger entry.
         if key not in found or (
             found[key] != value and canonical({key: found[key]}) != canonical({key: value})
         ):
-            raise _not_a_change(f"{name} is of another key")
+            raise not_a_change(f"{name} is of another key")
     return found
 
 
@@ -307,85 +228,83 @@ def _image(
 _DEEPEST = 64
 
 
-def image(raw: dict[str, Any], depth: int = 0) -> dict[str, Any]:
-    """Decode an image in place: its binary values become `bytes`.
+class ImageReader:
+    """Decodes images in place: their binary values become `bytes`.
 
-    Binary values are base64 twice: DynamoDB encodes them as it does in JSON, and again on the way
-    to the stream (Developer Guide, "Using Kinesis Data Streams to capture changes to DynamoDB").
+    `binary` decodes a binary value, and raises TypeError or ValueError for any other.
     """
-    for value in raw.values():
-        if type(value) is not dict or len(value) != 1:
-            raise _not_a_change("an attribute that is not one type and one value")
-        ((tag, held),) = value.items()
-        if tag == "S" or tag == "N":
-            if type(held) is not str:
-                raise _not_a_change(f"a value of type {tag} that is not text")
-        elif tag == "M" or tag == "L":
-            if depth == _DEEPEST:
-                raise _not_a_change("nested deeper than any item")
-            (_map if tag == "M" else _list)(held, depth + 1)
-        else:
-            value[tag] = _reader(tag)(held)
-    return raw
 
+    def __init__(self, binary: Callable[[Any], bytes], detail: str) -> None:
+        self._binary = binary
+        self._detail = detail
+        """What is wrong with a binary value that cannot be decoded."""
+        self._readers: dict[str, Callable[[Any], Any]] = {
+            "B": self.binary,
+            "BOOL": _boolean,
+            "NULL": _null,
+            "SS": _texts,
+            "NS": _texts,
+            "BS": self._binaries,
+        }
 
-def _reader(tag: str) -> Callable[[Any], Any]:
-    reader = _READERS.get(tag)
-    if reader is None:
-        raise _not_a_change("an attribute of unknown type")
-    return reader
+    def image(self, raw: dict[str, Any], depth: int = 0) -> dict[str, Any]:
+        for value in raw.values():
+            if type(value) is not dict or len(value) != 1:
+                raise not_a_change("an attribute that is not one type and one value")
+            ((tag, held),) = value.items()
+            if tag == "S" or tag == "N":
+                if type(held) is not str:
+                    raise not_a_change(f"a value of type {tag} that is not text")
+            elif tag == "M" or tag == "L":
+                if depth == _DEEPEST:
+                    raise not_a_change("nested deeper than any item")
+                (self._map if tag == "M" else self._list)(held, depth + 1)
+            else:
+                value[tag] = self._reader(tag)(held)
+        return raw
 
+    def binary(self, text: Any) -> bytes:
+        try:
+            return self._binary(text)
+        except (TypeError, ValueError):
+            raise UnusableError(Reason.BINARY, self._detail) from None
 
-def binary(text: Any) -> bytes:
-    """Decode a binary value: strict base64, twice."""
-    try:
-        return a2b_base64(a2b_base64(text, strict_mode=True), strict_mode=True)
-    except (TypeError, ValueError):
-        raise _UnusableError(Reason.BINARY, "a binary value that is not base64 twice") from None
+    def _reader(self, tag: str) -> Callable[[Any], Any]:
+        reader = self._readers.get(tag)
+        if reader is None:
+            raise not_a_change("an attribute of unknown type")
+        return reader
+
+    def _map(self, held: Any, depth: int) -> None:
+        if type(held) is not dict:
+            raise not_a_change("a value of type M that is not an object")
+        self.image(held, depth)
+
+    def _list(self, held: Any, depth: int) -> None:
+        if type(held) is not list:
+            raise not_a_change("a value of type L that is not an array")
+        for element in held:
+            if type(element) is not dict:
+                raise not_a_change("an element of a list that is not an attribute value")
+            self.image({"": element}, depth)
+
+    def _binaries(self, held: Any) -> list[bytes]:
+        return [self.binary(member) for member in _texts(held)]
 
 
 def _boolean(held: Any) -> bool:
     if type(held) is not bool:
-        raise _not_a_change("a value of type BOOL that is not a boolean")
+        raise not_a_change("a value of type BOOL that is not a boolean")
     return held
 
 
 def _null(held: Any) -> bool:
     if held is not True:
-        raise _not_a_change("a value of type NULL that is not true")
+        raise not_a_change("a value of type NULL that is not true")
     return True
-
-
-def _map(held: Any, depth: int) -> None:
-    if type(held) is not dict:
-        raise _not_a_change("a value of type M that is not an object")
-    image(held, depth)
-
-
-def _list(held: Any, depth: int) -> None:
-    if type(held) is not list:
-        raise _not_a_change("a value of type L that is not an array")
-    for element in held:
-        if type(element) is not dict:
-            raise _not_a_change("an element of a list that is not an attribute value")
-        image({"": element}, depth)
 
 
 def _texts(held: Any) -> list[str]:
     if type(held) is not list or not all(type(member) is str for member in held):
-        raise _not_a_change("a set that is not an array of texts")
+        raise not_a_change("a set that is not an array of texts")
     return held
-
-
-def _binaries(held: Any) -> list[bytes]:
-    return [binary(member) for member in _texts(held)]
-
-
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "B": binary,
-    "BOOL": _boolean,
-    "NULL": _null,
-    "SS": _texts,
-    "NS": _texts,
-    "BS": _binaries,
-}

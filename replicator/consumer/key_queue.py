@@ -68,14 +68,19 @@ class KeyQueue:
     """One key's changes, written one at a time until each has an outcome."""
 
     def __init__(
-        self, states: list[tuple[RecordState, Change]], seen: frozenset[str] = frozenset()
+        self,
+        states: list[tuple[RecordState, Change]],
+        seen: frozenset[str] = frozenset(),
+        forgotten_soon: bool = False,
     ) -> None:
+        """`forgotten_soon`: the stream will not deliver these records much longer."""
         places = [
             _QueuedChange(state, change, index) for index, (state, change) in enumerate(states)
         ]
         newest, self._older = schedule(places)
         self._newest = deque(newest)
         self._seen = seen
+        self._forgotten_soon = forgotten_soon
         self._pin: Entry | None = None
         self._reached = False  # the key's entry is known to be at or past one of the newest
         self._spread = False
@@ -97,6 +102,8 @@ class KeyQueue:
             self._reached = True
             self._advance(twin_of=queued)
         elif isinstance(result, Retry):
+            if result.contradicted and self._forgotten_soon:
+                return QuarantineCandidate(queued.state, Reason.AMBIGUOUS, result.why, self)
             self.block(result)
         elif isinstance(result, Rejected):
             return QuarantineCandidate(queued.state, Reason.REJECTED, result.detail, self)
@@ -129,7 +136,7 @@ class KeyQueue:
             queued.state.outcome = retry
         self._newest.clear()
         for queued in self._older:
-            queued.state.outcome = Superseded() if self._reached else retry
+            queued.state.outcome = Superseded() if self._reached else Retry(retry.why)
         self._older = []
 
     def _advance(self, twin_of: _QueuedChange | None = None) -> None:

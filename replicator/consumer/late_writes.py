@@ -70,7 +70,7 @@ class LateWrites:
             known,
             at=now,
             changes=known.changes + len(changes),
-            newest=max([known.newest, *(change.version.micros for _, change in changes)]),
+            newest=max([known.newest, *(change.version.latest for _, change in changes)]),
             deletions=known.deletions + len(deletions),
             revision=known.revision + 1,
             notes=tuple(notes)[-NOTES_KEPT:],

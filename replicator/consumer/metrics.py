@@ -24,6 +24,7 @@ from replicator.names import (
     DELETIONS_LEFT_TO_TTL,
     LATE_WRITES,
     NAMESPACE,
+    ORDER_CONTRADICTED,
     QUARANTINE_REFUSED,
     REPLICATION_LAG,
     TARGET_THROTTLES,
@@ -69,9 +70,8 @@ class InvocationStats:
     def quarantined(self, record: Record, reason: str) -> None:
         self._logger.warning("Quarantined a record", extra=_place(record) | {"reason": reason})
 
-    def single(self, place: str) -> None:
+    def single(self, shard_id: str, sequence_number: str) -> None:
         """Log a record before it is decoded, to name what to park if it kills the function."""
-        shard_id, _, sequence_number = place.partition(":")
         self._logger.info(
             "A batch of one record",
             extra={"shardId": shard_id, "sequenceNumber": sequence_number},
@@ -151,7 +151,13 @@ _COUNTED = (
 )
 
 
-_RARE = (QUARANTINE_REFUSED, CHANGES_FOREIGN, LATE_WRITES, DELETIONS_LEFT_TO_TTL)
+_RARE = (
+    QUARANTINE_REFUSED,
+    ORDER_CONTRADICTED,
+    CHANGES_FOREIGN,
+    LATE_WRITES,
+    DELETIONS_LEFT_TO_TTL,
+)
 
 
 def _metric(unit: str, values: list[float]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from replicator import aws
 from replicator.aws import Failure
+from replicator.buffers import KINESIS
 from replicator.call_context import CallContext
 from replicator.consumer.decode import Record
 from replicator.consumer.outcome import Reason
@@ -39,6 +40,8 @@ class QuarantineStore:
     runtime: Runtime
     key: str = ""
     """The customer-managed key of the bucket; empty for S3's own."""
+    buffer: str = KINESIS
+    """What the records came from; an object that says none came from a Kinesis data stream."""
 
     def put(self, record: Record, reason: Reason, detail: str, context: CallContext) -> bool:
         """Store a record with its reason; return False if the deadline came first."""
@@ -77,4 +80,6 @@ class QuarantineStore:
             "aggregated": record.aggregated,
             "data": b64encode(record.data).decode("ascii"),
         }
+        if self.buffer != KINESIS:
+            body["buffer"] = self.buffer
         return json.dumps(body).encode()

@@ -8,18 +8,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from replicator.change import Change
-from replicator.consumer import decode
+from replicator.consumer import kinesis_records
 from tests.benchmarks.events import SOURCE_TABLE, Shape, event
 
 
 def changes(batch: dict[str, Any]) -> list[Change]:
     """The changes of an event, as the consumer reads them."""
     found: list[Change] = []
-    for record in decode.envelope(batch):
-        user_records = decode.user_records(record)
+    for record in kinesis_records.envelope(batch):
+        user_records = kinesis_records.user_records(record)
         assert isinstance(user_records, list), "the bench makes readable records only"
         for user_record in user_records:
-            content = decode.content(user_record, SOURCE_TABLE)
+            content = kinesis_records.content(user_record, SOURCE_TABLE)
             assert isinstance(content, Change)
             found.append(content)
     return found

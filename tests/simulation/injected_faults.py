@@ -23,7 +23,7 @@ from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
 from replicator import settings
 from replicator.call_context import CallContext
 from replicator.change import Change, Entry, Precision, Probe, Version
-from replicator.consumer import batch, decode, key_queue, ledger, ledger_entry
+from replicator.consumer import batch, decode, key_queue, kinesis_records, ledger, ledger_entry
 from replicator.consumer.decode import Content, Foreign, Record, Unusable
 from replicator.consumer.key_queue import KeyQueue, QuarantineCandidate
 from replicator.consumer.lane_shards import LaneShards
@@ -200,7 +200,7 @@ def batch_mate_dropped() -> Any:
 @fault("a redriven change is applied though it is stale")
 @contextlib.contextmanager
 def stale_redrive() -> Iterator[None]:
-    content, actions = decode.content, LedgerWriter.actions
+    content, actions = kinesis_records.content, LedgerWriter.actions
     redriven: set[bytes] = set()
 
     def remembered(
@@ -209,7 +209,7 @@ def stale_redrive() -> Iterator[None]:
         redriven.update(record.data for record in holding.records)
         return decide_redrive(kept, holding, *rest, **named)
 
-    def marked(record: Record, table: str) -> decode.Content:
+    def marked(record: Record, table: str) -> Content:
         found = content(record, table)
         if isinstance(found, Change) and record.data in redriven:
             found.__dict__["redriven"] = True
@@ -224,7 +224,7 @@ def stale_redrive() -> Iterator[None]:
 
     with (
         mock.patch.object(redriving, "decide_redrive", remembered),
-        mock.patch.object(decode, "content", marked),
+        mock.patch.object(kinesis_records, "content", marked),
         mock.patch.object(LedgerWriter, "actions", unconditional),
     ):
         yield
@@ -265,14 +265,14 @@ def rejected_dropped() -> Any:
 
 @fault("what names no table is taken for another table's")
 def nameless_skipped() -> Any:
-    read = decode.content
+    read = kinesis_records.content
 
     def skipped(record: Record, table: str) -> Content:
         found = read(record, table)
         bad = isinstance(found, Unusable) and table.encode() not in record.data
         return Foreign("unknown") if bad else found
 
-    return mock.patch.object(decode, "content", skipped)
+    return mock.patch.object(kinesis_records, "content", skipped)
 
 
 @fault("a time in the wrong unit is taken for a change's")
@@ -280,7 +280,7 @@ def any_time() -> Any:
     def believed(micros: int, precision: Precision, arrival: float) -> Version:
         return Version(micros, precision)
 
-    return mock.patch.object(decode, "_plausible", believed)
+    return mock.patch.object(kinesis_records, "plausible", believed)
 
 
 @fault("an ambiguous order counts towards the burst breaker")
@@ -292,8 +292,8 @@ def order_counts() -> Any:
 def any_image() -> Any:
     image = decode._image
 
-    def unchecked(body: Any, name: str, expected: bool, keys: Any, event: str) -> Any:
-        return image(body, name, expected, {}, event)
+    def unchecked(body: Any, name: str, expected: bool, keys: Any, event: str, how: Any) -> Any:
+        return image(body, name, expected, {}, event, how)
 
     return mock.patch.object(decode, "_image", unchecked)
 

@@ -32,7 +32,8 @@ from bootstrap.verify.repair import APPLIED
 from replicator.call_context import CallContext
 from replicator.canonical import digest, key_digest
 from replicator.change import Change, Entry, Precision, Version
-from replicator.consumer.decode import Record, content
+from replicator.consumer.decode import Record
+from replicator.consumer.kinesis_records import content
 from replicator.consumer.ledger_entry import to_item
 from replicator.consumer.outcome import Superseded
 from replicator.consumer.writer import Attempt

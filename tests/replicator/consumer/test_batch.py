@@ -434,9 +434,9 @@ def test_a_batch_of_one_is_named_before_it_is_touched(
     def die(*_: Any, **__: Any) -> Any:
         raise Dead
 
-    from replicator.consumer import decode
+    from replicator.consumer import kinesis_records
 
-    monkeypatch.setattr(decode, "a2b_base64", die)
+    monkeypatch.setattr(kinesis_records, "a2b_base64", die)
     logged: list[Any] = []
     monkeypatch.setattr(world.consumer.logger, "info", lambda *a, **k: logged.append((a, k)))
     with pytest.raises(Dead):

@@ -48,16 +48,16 @@ def test_a_parked_record_is_kept_without_being_decoded(
 ) -> None:
     world.settings(parks={"SS": [f"{SHARD}:1001", "shardId-000000000009:1000"]})
     killer = aggregate(document(None, item("killer")))
-    from replicator.consumer import decode
+    from replicator.consumer import kinesis_records
 
     for name in ("user_records", "content"):
-        original = getattr(decode, name)
+        original = getattr(kinesis_records, name)
 
         def guarded(record: Any, *more: Any, original: Any = original) -> Any:
             assert record.sequence_number != "1001"
             return original(record, *more)
 
-        monkeypatch.setattr(decode, name, guarded)
+        monkeypatch.setattr(kinesis_records, name, guarded)
     assert world.handle(document(None, item("a")), killer) is None
     assert list(world.quarantine()) == [f"open/parked/{SHARD}/1001-0.json"]
     assert world.value("a") == "1"

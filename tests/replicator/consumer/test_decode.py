@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replicator.change import Change, Probe, Version
-from replicator.consumer import decode
+from replicator.consumer import decode, kinesis_records
 from replicator.consumer.decode import EnvelopeError, Foreign, Record, Unusable
 from replicator.consumer.outcome import Reason
 from tests.support.replicator.consumer_harness import (
@@ -32,7 +32,7 @@ RECORD = Record(SHARD, "1000", 0, "p", START / 1e6, False, b"")
 
 
 def read(value: Any) -> decode.Content:
-    return decode.content(replace(RECORD, data=as_bytes(value)), TABLE)
+    return kinesis_records.content(replace(RECORD, data=as_bytes(value)), TABLE)
 
 
 def read_change(value: Any) -> Change:
@@ -299,13 +299,13 @@ def test_no_json_makes_reading_raise(value: Any) -> None:
 @given(st.binary(), st.booleans())
 def test_no_bytes_make_unpacking_raise(data: bytes, aggregated: bool) -> None:
     packed = b"\xf3\x89\x9a\xc2" + data if aggregated else data
-    found = decode.user_records(replace(RECORD, data=packed))
+    found = kinesis_records.user_records(replace(RECORD, data=packed))
     assert isinstance(found, Unusable) or [each.data for each in found] == [packed]
 
 
 def test_an_aggregate_is_unpacked_in_order() -> None:
     packed = aggregate(b"one", b"two", b"three")
-    found = decode.user_records(replace(RECORD, data=packed))
+    found = kinesis_records.user_records(replace(RECORD, data=packed))
     assert isinstance(found, list)
     assert [(each.sub_sequence, each.data, each.aggregated) for each in found] == [
         (0, b"one", True),
@@ -322,7 +322,7 @@ def test_an_aggregate_written_by_the_library_is_unpacked() -> None:
     library.add_user_record("p1", b"one")
     library.add_user_record("p2", b"two")
     packed = library.clear_and_get().get_contents()[2]
-    found = decode.user_records(replace(RECORD, data=packed))
+    found = kinesis_records.user_records(replace(RECORD, data=packed))
     assert isinstance(found, list)
     assert [(each.partition_key, each.data) for each in found] == [("p1", b"one"), ("p2", b"two")]
 
@@ -330,7 +330,7 @@ def test_an_aggregate_written_by_the_library_is_unpacked() -> None:
 def broken_aggregate(index: int) -> bytes:
     import hashlib
 
-    message = decode._aggregated_record()
+    message = kinesis_records._aggregated_record()
     message.partition_key_table.append("p")
     for number in range(3):
         record = message.records.add()
@@ -343,7 +343,7 @@ def broken_aggregate(index: int) -> bytes:
 def test_an_aggregate_that_breaks_in_the_middle_is_kept_whole_and_printed_nowhere(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    found = decode.user_records(replace(RECORD, data=broken_aggregate(7)))
+    found = kinesis_records.user_records(replace(RECORD, data=broken_aggregate(7)))
     assert isinstance(found, Unusable)
     assert found.reason is Reason.UNREADABLE
     assert "secret" not in "".join(capfd.readouterr())
@@ -352,13 +352,13 @@ def test_an_aggregate_that_breaks_in_the_middle_is_kept_whole_and_printed_nowher
 def test_an_aggregate_that_was_changed_on_the_way_is_kept_whole() -> None:
     """Only the checksum tells: the message can be read, and says something else."""
     packed = aggregate(b"one", b"two").replace(b"two", b"2wo")
-    found = decode.user_records(replace(RECORD, data=packed))
+    found = kinesis_records.user_records(replace(RECORD, data=packed))
     assert isinstance(found, Unusable)
     assert found.reason is Reason.UNREADABLE
 
 
 def test_an_aggregate_of_nothing_is_kept() -> None:
-    assert isinstance(decode.user_records(replace(RECORD, data=aggregate())), Unusable)
+    assert isinstance(kinesis_records.user_records(replace(RECORD, data=aggregate())), Unusable)
 
 
 def test_reading_an_aggregate_leaves_the_import_path_alone() -> None:
@@ -370,7 +370,7 @@ def test_reading_an_aggregate_leaves_the_import_path_alone() -> None:
 
 
 def test_the_envelope_keeps_what_it_takes_to_report_and_to_find_the_record() -> None:
-    (record,) = decode.envelope(event(b"data", first=77, arrival=12.5))
+    (record,) = kinesis_records.envelope(event(b"data", first=77, arrival=12.5))
     assert record == Record(
         SHARD, "77", 0, "0AB18464EFEE6043E48DD4475DABA453", 12.5, False, b"data"
     )
@@ -380,7 +380,7 @@ def test_the_envelope_keeps_what_it_takes_to_report_and_to_find_the_record() -> 
 def test_data_that_is_not_base64_is_kept_as_it_is(data: Any) -> None:
     made = event(b"x")
     made["Records"][0]["kinesis"]["data"] = data
-    (record,) = decode.envelope(made)
+    (record,) = kinesis_records.envelope(made)
     assert record.data == str(data).encode()
 
 
@@ -400,4 +400,4 @@ def test_data_that_is_not_base64_is_kept_as_it_is(data: Any) -> None:
 )
 def test_an_event_without_sequence_numbers_is_no_event(bad: Any) -> None:
     with pytest.raises(EnvelopeError):
-        decode.envelope(bad)
+        kinesis_records.envelope(bad)

@@ -84,7 +84,7 @@ def as_bytes(document: Any) -> bytes:
 
 def aggregate(*documents: Any) -> bytes:
     """What the Kinesis Producer Library makes of several records."""
-    from replicator.consumer.decode import _aggregated_record
+    from replicator.consumer.kinesis_records import _aggregated_record
 
     message = _aggregated_record()
     message.partition_key_table.append("p")
