@@ -415,6 +415,7 @@ class AwsClients(AccountClients):
             quarantine_bucket=table.quarantine_bucket,
             ledger_retention_days=table.ledger_retention_days,
             quarantine_key=self._outputs.keys.target,
+            buffer=table.buffer,
         )
         return DirectConsumer(
             config,
@@ -453,7 +454,8 @@ class AwsClients(AccountClients):
             retention_days=table.ledger_retention_days,
         )
         ledger = self.ledger(table, lease.check)
-        return Repairer(guard, runtime, ledger.settings)
+        numbered = ledger if table.reads_table_stream else None
+        return Repairer(guard, runtime, ledger.settings, numbered)
 
     def _loads(self, table: TableOutputs, before: Before | None = None) -> BulkLoads | None:
         """Return the bulk operations, where the roles may ask for them."""
@@ -534,5 +536,6 @@ class AwsClients(AccountClients):
             table.source_table,
             table.ledger_retention_days,
             runtime,
+            buffer=table.buffer,
         )
         return NoteQuarantine(store, table.source_table, runtime)

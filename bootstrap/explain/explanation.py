@@ -151,6 +151,7 @@ def as_json(report: ItemReport, *, values: bool) -> dict[str, Any]:
             "made": instant(entry.version.micros / 1_000_000),
             "micros": entry.version.micros,
             "precision": entry.version.precision,
+            **({"order": entry.version.order} if entry.version.order else {}),
             "imageDigest": entry.image.hex(),
             "imageIsAbsence": entry.image == digest(None),
             "previousDigest": entry.previous.hex(),

@@ -6,6 +6,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from replicator.change import ORDER_ZERO
+
+
+def _order(order: str) -> str:
+    """Format a place in the table's stream."""
+    if order == ORDER_ZERO:
+        return "before every change of the stream"
+    label, _, number = order.partition("#")
+    return f"sequence number {int(number)} of the stream {label}"
+
 
 def page(shown: Mapping[str, Any]) -> str:
     """Format the values that `--json` prints."""
@@ -18,6 +28,7 @@ def page(shown: Mapping[str, Any]) -> str:
         image = "the item is deleted" if entry["imageIsAbsence"] else entry["imageDigest"]
         rows += [
             ("ledger", f"change of {entry['made']} ({entry['micros']}, {entry['precision']})"),
+            *((("  order", _order(entry["order"])),) if "order" in entry else ()),
             ("  image", image),
             ("  before it", entry["previousDigest"]),
             ("  expires", entry["expires"] or "never, by current settings"),

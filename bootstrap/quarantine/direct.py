@@ -77,6 +77,7 @@ class DirectConsumer:
             foreign=_SilentForeignTables(rows, runtime.clock),
             lanes=_SilentLanes(rows, runtime.clock, shards),
             late_writes=_SilentLateWrites(rows, runtime.clock, shards),
+            ended=None,  # it says nothing about the records before it in its shard
         )
         settings = _SettingsWithoutParks(dynamodb, config.ledger_table, runtime.clock)
         self._consumer = dataclasses.replace(built, parts=parts, settings=settings)
@@ -131,9 +132,13 @@ class _RedriveStore(QuarantineStore):
         known = self.subject.record
         if known is not None and not record.aggregated:
             # An event has no field for a part of an aggregate. Sub-sequence 0 would overwrite
-            # another part of the same aggregate.
+            # another part of the same aggregate. Nor has it one for the place of a backfill's note.
             record = dataclasses.replace(
-                record, sub_sequence=known.sub_sequence, aggregated=known.aggregated
+                record,
+                shard_id=known.shard_id,
+                sequence_number=known.sequence_number,
+                sub_sequence=known.sub_sequence,
+                aggregated=known.aggregated,
             )
         key = object_key(record, reason)
         self.subject.keys.append(key)

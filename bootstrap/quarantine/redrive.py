@@ -11,14 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from bootstrap.core.errors import BlockedError, Side, UnavailableError
+from bootstrap.core.errors import BlockedError, Side, UnavailableError, UsageError
 from bootstrap.core.refusals import DIRECT, REDRIVE
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.direct import Processed
 from bootstrap.quarantine.packing import PutRecordsBatch, pack_records, split_calls
 from bootstrap.quarantine.redrive_policy import Refused, Resolved, Send, decide_redrive
 from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
-from replicator.consumer import decode
+from replicator.consumer import kinesis_records
 from replicator.consumer.decode import Record
 from replicator.consumer.outcome import Reason
 
@@ -78,8 +79,18 @@ def redrive(
 
     Raises:
         BlockedError: a switch is under way, or the target is the primary.
+        UsageError: not direct, and the buffer takes no records.
         AccountError, UnavailableError: an account refuses. Objects accepted before are resolved.
     """
+    if context.table.reads_table_stream and not direct:
+        raise UsageError(
+            f"The changes of {context.table.source_table} come from its own stream, and only "
+            "DynamoDB puts records there.",
+            fix=suggest(
+                Command("quarantine redrive", "--all --direct"),
+                ", which applies them through the guard in this process",
+            ),
+        )
     outcome.asked = len(chosen)
     context.refuse(DIRECT if direct else REDRIVE)
     judged = _redrivable(context, chosen, outcome, direct, named)
@@ -202,7 +213,7 @@ def _records(items: Iterator[RedriveItem]) -> Iterator[tuple[RedriveItem, Record
 
 
 def _is_sent_alone(stored: QuarantinedObject, record: Record) -> bool:
-    return stored.reason == Reason.PARKED or decode.user_records(record) != [record]
+    return stored.reason == Reason.PARKED or kinesis_records.user_records(record) != [record]
 
 
 def _record_accepted(

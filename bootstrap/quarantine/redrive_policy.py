@@ -194,8 +194,8 @@ def _decide_tie(
         verdicts.append(decide(from_item(item) if item else None, change.entry))
     if any(verdict in _UNDECIDED for verdict in verdicts) or Verdict.NEWER in verdicts:
         return Refused(
-            "two changes of its key have the same timestamp, the ledger has no later one, and "
-            "another delivery does not show which of the two came last",
+            "two changes of its key are too close, the ledger has no later one, and another delivery "
+            "does not show which of the two came last",
             COMPARE,
         )
     if all(verdict in _PAST for verdict in verdicts):
@@ -203,7 +203,7 @@ def _decide_tie(
     return Send()
 
 
-_UNDECIDED = (Verdict.SAME, Verdict.DOUBTFUL, Verdict.AMBIGUOUS)
+_UNDECIDED = (Verdict.SAME, Verdict.DOUBTFUL, Verdict.AMBIGUOUS, Verdict.CONTRADICTED)
 _PAST = (Verdict.OLDER, Verdict.PREDECESSOR)
 
 

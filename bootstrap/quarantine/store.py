@@ -17,8 +17,9 @@ from typing import Any
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.objects import Bucket, ListedObject
 from bootstrap.core.suggestions import Command, suggest
-from replicator.consumer import decode
-from replicator.consumer.decode import Content, EnvelopeError, Record, Unusable
+from replicator.buffers import KINESIS, STREAMS
+from replicator.consumer.decode import Content, Decoder, EnvelopeError, Record, Unusable
+from replicator.consumer.decoders import DECODERS, buffer_of
 from replicator.consumer.quarantine import OPEN
 
 RESOLVED = "resolved/"
@@ -79,14 +80,21 @@ def parse_failed(listed: ListedObject) -> QuarantinedObject:
 
 @dataclass(frozen=True)
 class ObjectContent:
-    """An object's whole document, and the Kinesis records in it as received."""
+    """An object's whole document, and the records in it as received from their buffer."""
 
     document: Mapping[str, Any]
     records: tuple[Record, ...]
+    buffer: str = KINESIS
+
+    @property
+    def decoder(self) -> Decoder:
+        return DECODERS[self.buffer]
 
     @property
     def event(self) -> dict[str, Any]:
         """The records as a Lambda event, with their original arrival."""
+        if self.buffer == STREAMS:
+            return {"Records": [json.loads(record.data) for record in self.records]}
         return {
             "Records": [
                 {
@@ -107,11 +115,11 @@ class ObjectContent:
         found: list[Content] = []
         for record in self.records:
             # A record out of an aggregate is final, even if its data looks like another aggregate.
-            parts = [record] if record.aggregated else decode.user_records(record)
+            parts = [record] if record.aggregated else self.decoder.user_records(record)
             if isinstance(parts, Unusable):
                 found.append(parts)
             else:
-                found += [decode.content(part, table) for part in parts]
+                found += [self.decoder.content(part, table) for part in parts]
         return found
 
 
@@ -127,9 +135,18 @@ def _parse_record(document: Mapping[str, Any]) -> Record:
     )
 
 
-def _parse_event(document: Mapping[str, Any]) -> list[Record]:
+def _parse_event(document: Mapping[str, Any]) -> ObjectContent:
     payload = document["payload"]
-    return decode.envelope(json.loads(payload) if isinstance(payload, str) else payload)
+    event = json.loads(payload) if isinstance(payload, str) else payload
+    buffer = buffer_of(event)
+    return ObjectContent(document, tuple(DECODERS[buffer].envelope(event)), buffer)
+
+
+def _parse_object(document: Mapping[str, Any]) -> ObjectContent:
+    buffer = document.get("buffer", KINESIS)
+    content = ObjectContent(document, (_parse_record(document),), buffer)
+    content.decoder.envelope(content.event)  # what is no record of this buffer is refused here
+    return content
 
 
 @dataclass(frozen=True)
@@ -168,7 +185,7 @@ class QuarantineStoreReader:
             return None
         try:
             document = json.loads(body)
-            records = _parse_event(document) if stored.is_event else [_parse_record(document)]
+            return _parse_event(document) if stored.is_event else _parse_object(document)
         except (EnvelopeError, KeyError, TypeError, ValueError, NotBase64) as error:
             raise BlockedError(
                 f"{stored.key} was written neither by the consumer nor by Lambda: "
@@ -178,7 +195,6 @@ class QuarantineStoreReader:
                     ", once you know who put it there",
                 ),
             ) from None
-        return ObjectContent(document, tuple(records))
 
     def document(self, stored: QuarantinedObject) -> dict[str, Any] | None:
         """Read any object; one that is not a JSON object comes as base64."""

@@ -11,8 +11,7 @@ from bootstrap.core.formatting import duration, instant, moment, number, size
 from bootstrap.core.suggestions import GENERIC, Suggestion
 from bootstrap.quarantine.redrive import RedriveOutcome
 from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
-from replicator.change import MICROSECOND, Change, Probe
-from replicator.consumer import decode
+from replicator.change import MICROSECOND, MILLISECOND, SECOND, Change, Probe
 from replicator.consumer.decode import Content, Foreign, Record
 from replicator.consumer.outcome import Reason
 
@@ -94,7 +93,7 @@ def describe_object(
         "kept": moment(stored.since),
     }
     if stored.is_event:
-        batch = known.get("KinesisBatchInfo", {})
+        batch = known.get("KinesisBatchInfo") or known.get("DDBStreamBatchInfo", {})
         shown |= {name: batch.get(name) for name in ("shardId", "startSequenceNumber", "batchSize")}
     shown["records"] = [
         {
@@ -105,9 +104,10 @@ def describe_object(
             "size": len(record.data),
             "partOfAggregate": record.aggregated,
             "says": [
-                _describe_content(each) for each in ObjectContent({}, (record,)).contents(table)
+                _describe_content(each)
+                for each in ObjectContent({}, (record,), content.buffer).contents(table)
             ],
-            **({"content": _text(record)} if values else {}),
+            **({"content": _text(record, content)} if values else {}),
         }
         for record in content.records
     ]
@@ -125,13 +125,17 @@ def _detail(stored: QuarantinedObject, known: Mapping[str, Any], values: bool) -
     return f"{code} (AWS's message may quote the item; --show-values shows it)"
 
 
+_PRECISIONS = {MICROSECOND: "us", MILLISECOND: "ms", SECOND: "s"}
+
+
 def _describe_content(content: Content) -> dict[str, Any]:
     if isinstance(content, Change):
         return {
             "change": _kind(content),
             "keyDigest": content.key.hex(),
             "made": instant(content.version.micros / 1_000_000),
-            "precision": "us" if content.version.precision == MICROSECOND else "ms",
+            "precision": _PRECISIONS[content.version.precision],
+            **({"order": content.version.order} if content.version.order else {}),
         }
     if isinstance(content, Foreign):
         return {"changeOfTable": content.table}
@@ -146,8 +150,8 @@ def _kind(change: Change) -> str:
     return "INSERT" if change.old is None else "MODIFY"
 
 
-def _text(record: Record) -> str | list[str]:
-    parts = [record] if record.aggregated else decode.user_records(record)
+def _text(record: Record, content: ObjectContent) -> str | list[str]:
+    parts = [record] if record.aggregated else content.decoder.user_records(record)
     if not isinstance(parts, list):
         return b64encode(record.data).decode("ascii")
     texts = []

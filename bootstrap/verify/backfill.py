@@ -310,7 +310,9 @@ class Backfill:
             if what is None:
                 todo.append(change)
                 continue
-            if what == AMBIGUOUS and not notes.ambiguous(change, place, line):
+            order = from_item(found[change.key]).version.order
+            noted = replace(change, version=replace(change.version, order=order))
+            if what == AMBIGUOUS and not notes.ambiguous(noted, place, line):
                 raise _unfinished_error(
                     "a change of uncertain order could not be quarantined", self._context
                 )
@@ -327,7 +329,12 @@ class Backfill:
         if item is None:
             return None
         entry = from_item(item)
-        distance = abs(entry.version.micros - change.version.micros)
+        # A whole second is the least distance from the exact time to any moment in it.
+        distance = max(
+            entry.version.micros - change.version.micros,
+            change.version.micros - entry.version.latest,
+            0,
+        )
         if distance > NEAR_MICROS * self._context.timing.scale:
             return None
         return ALREADY_THERE if entry.image == change.entry.image else AMBIGUOUS

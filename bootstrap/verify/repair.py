@@ -7,19 +7,21 @@ then are newer and stay. A later version could mask a change that is still on it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from bootstrap.core.errors import BlockedError
 from bootstrap.core.ledger_settings import LedgerSettings
+from bootstrap.core.ports import LedgerEntries
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.verify.compare.partitions import Difference
 from bootstrap.verify.judge.attributes import DifferenceDetail
 from bootstrap.verify.judge.classify import Judgement
 from replicator.call_context import CallContext
-from replicator.change import MICROSECOND, Change, Entry, Version
+from replicator.change import MICROSECOND, ORDER_ZERO, Change, Entry, Version
+from replicator.consumer.ledger_entry import from_item
 from replicator.consumer.outcome import Applied, Rejected, Result, Retry, Superseded
-from replicator.consumer.writer import Attempt, ConditionalWriter
+from replicator.consumer.writer import ABSENT, Attempt, ConditionalWriter
 from replicator.runtime import Deadline, Runtime
 from replicator.settings import ARMED_SECONDS
 
@@ -51,11 +53,15 @@ class Repair(Change):
 
 @dataclass(frozen=True)
 class Repairer:
-    """The guard in the operator's process. `settings`: reads the settings row."""
+    """The guard in the operator's process. `settings`: reads the settings row.
+
+    `numbered` reads the ledger where a stream's numbers order its entries; None where times do.
+    """
 
     guard: ConditionalWriter
     runtime: Runtime
     settings: Callable[[], LedgerSettings]
+    numbered: LedgerEntries | None = None
 
     def apply(self, changes: Sequence[Change]) -> list[str]:
         """Apply the changes, and return a text for each result.
@@ -79,8 +85,55 @@ class Repairer:
         if settings.armed is not None:
             deadline.shorten(ARMED_SECONDS)
         context = CallContext(deadline, report_error, settings.expire)
-        results = self.guard.apply([Attempt(change) for change in changes], context)
+        if self.numbered is not None:
+            results = self._restored(changes, self.numbered, context)
+        else:
+            results = self.guard.apply([Attempt(change) for change in changes], context)
         return [_describe(result, errors) for result in results]
+
+    def _restored(
+        self, changes: Sequence[Change], ledger: LedgerEntries, context: CallContext
+    ) -> list[Result]:
+        """Write each item over the entry that judges it, which gives it its place in the stream.
+
+        An entry of a later time supersedes the item. A change that comes in between voids the
+        judgement, and the key is judged anew.
+        """
+        results: dict[int, Result] = {}
+        for _ in range(ROUNDS):
+            waiting = [n for n in range(len(changes)) if isinstance(results.get(n, MOVED), Retry)]
+            if not waiting or not context.deadline.allows_call():
+                break
+            items = ledger.entries([changes[n].key for n in waiting])
+            attempts: dict[int, Attempt] = {}
+            for n in waiting:
+                item = items.get(changes[n].key)
+                attempt = _pinned(changes[n], None if item is None else from_item(item))
+                if attempt is None:
+                    results[n] = Superseded()
+                else:
+                    attempts[n] = attempt
+            applied = self.guard.apply(list(attempts.values()), context) if attempts else []
+            results.update(zip(attempts, applied, strict=True))
+        return [results.get(n, MOVED) for n in range(len(changes))]
+
+
+ROUNDS = 5
+"""How often a key is judged anew whose entry moves between judging and writing."""
+MOVED = Retry("its key changes faster than it is judged")
+
+
+def _pinned(change: Change, entry: Entry | None) -> Attempt | None:
+    """Make the attempt to restore an item over this entry; None if the entry is of a later time."""
+    if entry is None:
+        return Attempt(_with_order(change, ORDER_ZERO), ABSENT)
+    if entry.version.latest > change.version.micros:
+        return None
+    return Attempt(_with_order(change, entry.version.order), entry)
+
+
+def _with_order(change: Change, order: str) -> Change:
+    return replace(change, version=replace(change.version, order=order))
 
 
 def apply_repairs(

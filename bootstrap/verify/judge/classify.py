@@ -100,14 +100,15 @@ def judge(difference: Difference, entry: Entry | None, moments: Moments) -> Judg
         return Judgement.CHANGED_SINCE
     if entry is None:
         return Judgement.DIFFERENCE
-    micros = entry.version.micros
+    micros = entry.version.latest
     known = moments.applied_by_target
     applied = known is not None and micros <= min(known, moments.target - moments.fuzz)
     if not applied:
         # The target's export may be earlier or later than this change.
         return Judgement.CHANGED_SINCE
     # Equal to the microsecond and in its image: a real change could match only by chance.
-    ours = moments.repairing and entry.version == Version(moments.repair_version, MICROSECOND)
+    made = Version(entry.version.micros, entry.version.precision)
+    ours = moments.repairing and made == Version(moments.repair_version, MICROSECOND)
     if ours and difference.source_image == entry.image:
         return Judgement.REPAIRED
     changed = micros > moments.source - moments.margin

@@ -78,7 +78,7 @@ def judge_read(
     entry = seen.after
     if entry is None:
         return Judgement.DIFFERENCE
-    if entry.version.micros >= first.at - margin:
+    if entry.version.latest >= first.at - margin:
         # Perhaps changed after the read, or the source's next change is on its way.
         return Judgement.CHANGED_SINCE
     return Judgement.FOREIGN if entry.image == first.image else Judgement.DIFFERENCE
