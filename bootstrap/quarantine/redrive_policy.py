@@ -194,8 +194,8 @@ def _decide_tie(
         verdicts.append(decide(from_item(item) if item else None, change.entry))
     if any(verdict in _UNDECIDED for verdict in verdicts) or Verdict.NEWER in verdicts:
         return Refused(
-            "two changes of its key are too close, the ledger has no later one, and another delivery "
-            "does not show which of the two came last",
+            "two changes of its key are too close, the ledger has no later one, and another "
+            "delivery does not show which of the two came last",
             COMPARE,
         )
     if all(verdict in _PAST for verdict in verdicts):
