@@ -71,6 +71,7 @@ from replicator.watchdog.aws_readings import (
     UnreadableError,
     count_objects,
 )
+from replicator.watchdog.backlog import ReceptionReader
 from replicator.watchdog.readings import Unread
 from replicator.watchdog.source_writes import SourceWritesReader
 
@@ -134,6 +135,7 @@ class AwsClients(AccountClients):
         """Return the reader of a table's loss detectors."""
         source, target = self._source, self._target
         dynamodb = target.client("dynamodb")
+        cloudwatch = target.client("cloudwatch", table.consumer_region)
         s3, on_failure_s3 = target.client("s3"), target.client("s3", table.consumer_region)
         return HealthReader(
             SourceSide(source.client, table.source_table, table.stream_name),
@@ -143,12 +145,20 @@ class AwsClients(AccountClients):
                 table=table.target_table,
                 mapping=table.mapping_uuid,
                 function=table.function_name,
-                cloudwatch=target.client("cloudwatch", table.consumer_region),
+                cloudwatch=cloudwatch,
             ),
             LedgerRows(dynamodb, table.ledger_table),
             lambda: count_objects(s3, table.quarantine_bucket, "open/"),
             lambda: count_objects(on_failure_s3, table.on_failure_bucket),
             SourceWritesReader(source.client, table.source_table, table.source_table_arn),
+            ReceptionReader(
+                lambda: source.client("cloudwatch"),
+                cloudwatch,
+                table=table.source_table,
+                function=table.function_name,
+            )
+            if table.reads_table_stream
+            else None,
         )
 
     def usage(self, table: TableOutputs, now: float) -> Usage:

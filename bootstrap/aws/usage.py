@@ -125,7 +125,9 @@ def usage(
 ) -> Usage:
     """Read both metrics. `consumer`: of the target account, in the consumer's Region.
 
-    `dimensions`: of the stack's own metrics.
+    `dimensions`: of the stack's own metrics. `stream`: empty where a table's own is the buffer,
+    which costs nothing.
     """
-    lag, stream_bytes = consumer.lag(dimensions, now), source.stream_bytes(stream, now)
+    lag = consumer.lag(dimensions, now)
+    stream_bytes = source.stream_bytes(stream, now) if stream else None
     return Usage(lag, stream_bytes, frozenset(consumer.unread | source.unread))

@@ -267,6 +267,7 @@ class TableRunner:
                 readings=health.readings,
                 findings=health.findings,
                 switch=view_switch(row, self.journal.now()),
+                buffer=context.table.buffer,
             )
         )
 

@@ -11,16 +11,20 @@ from bootstrap.journal.records import CaughtUp, Exported, Skipped
 from bootstrap.journal.switch_records import GateGap
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.left_out_deletions import LEFT_OUT
-from bootstrap.status.next_command import BACKFILL, BY_SWITCH, STATUS
+from bootstrap.status.next_command import BACKFILL, BY_SWITCH, RUN, STATUS
 from replicator.watchdog.detectors import (
     BUFFER,
     DESTINATION,
     SKIPPED,
+    TABLE_STREAM,
     UNDELIVERED,
     Detector,
     Level,
 )
 from replicator.watchdog.finding import Finding
+
+ENTRY = (DESTINATION, TABLE_STREAM)
+"""Those that say that changes enter no stream of ours."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,19 @@ class Gap:
     end: float
     detectors: tuple[Detector, ...]
     open: bool
-    """The gap still grows. Its end is unknown until the streaming destination is on again."""
+    """The gap still grows. Its end is unknown until changes enter the stream again."""
     command: str
 
     @property
     def lines(self) -> tuple[str, str]:
         """The gap and the suggestion, as text."""
         why = ", ".join(each.metric for each in self.detectors)
-        first = "enable the streaming destination again, then " if self.open else ""
-        last = ", which then names the backfill" if self.open else ""
+        first = last = ""
+        if self.open and TABLE_STREAM in self.detectors:
+            last = "; `status` then names the backfill"
+        elif self.open:
+            first = "enable the streaming destination again, then "
+            last = ", which then names the backfill"
         return (
             f"changes from {instant(self.begin)} on may be missing ({why})",
             f"Try: {first}{self.command}{last}",
@@ -71,7 +79,7 @@ def find_gap(inputs: StatusInputs) -> Gap | None:
     refused = row.state in BY_SWITCH  # a backfill is, there
     if not fired or caught_up is None or inputs.source_replaced or refused:
         return None
-    is_open = any(each.detector is DESTINATION and not each.value for each in lost)
+    is_open = any(each.detector in ENTRY and not each.value for each in lost)
     complete = [float(exported.export_time)] if exported else []
     if last is not None:
         complete.append(last.complete_until)
@@ -94,7 +102,7 @@ def find_gap(inputs: StatusInputs) -> Gap | None:
         begins.append(max([left_out.begin, *complete]))
         ends.append(left_out.end + EXPORT_FUZZ)
     off, late = (readings.outage, readings.overrun) if readings is not None else (None, None)
-    for detector, outage in ((DESTINATION, off), (BUFFER, late)):
+    for detector, outage in ((DESTINATION, off), (TABLE_STREAM, off), (BUFFER, late)):
         if detector in fired:
             # The catch-up says nothing of changes that never entered the stream, or have left it.
             moments = [caught_up.moment if outage is None else outage.begin, *complete]
@@ -106,11 +114,14 @@ def find_gap(inputs: StatusInputs) -> Gap | None:
     times = f"--from {instant(begin)} --to {instant(end)}"
     # While the gap grows, a command with an end would leave out what is lost until it stops.
     command = inputs.command.format(BACKFILL) + f" {times}"
-    return Gap(begin, end, fired, is_open, inputs.command.format(STATUS) if is_open else command)
+    if is_open:
+        # A run switches a table's own stream on again; a destination is the stack's.
+        command = inputs.command.format(RUN if TABLE_STREAM in fired else STATUS)
+    return Gap(begin, end, fired, is_open, command)
 
 
 def _reports_loss(finding: Finding) -> bool:
     if finding.detector is BUFFER and (finding.value or 0) >= 1:
         return True  # the stream has begun to drop changes that wait
-    kinds = (DESTINATION, SKIPPED, UNDELIVERED, BUFFER, LEFT_OUT)
+    kinds = (*ENTRY, SKIPPED, UNDELIVERED, BUFFER, LEFT_OUT)
     return finding.detector in kinds and finding.level is Level.LOSS

@@ -112,8 +112,8 @@ class KnownLosses:
             )
         if self.outage:
             texts.append(
-                f"the stream's destination was off at some time {_between(self.outage)}, and the "
-                f"replica lacks the changes of that time: {_CLOSING}"
+                "the source's changes did not go into the consumer's stream at some time "
+                f"{_between(self.outage)}, and the replica lacks them: {_CLOSING}"
             )
         if self.overrun:
             texts.append(

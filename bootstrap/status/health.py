@@ -29,7 +29,7 @@ from replicator.watchdog.detectors import Level
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.judge import judge
 from replicator.watchdog.probe_rounds import WatchdogState
-from replicator.watchdog.readings import Readings
+from replicator.watchdog.readings import Intent, Readings
 
 WRONG = (Level.LOSS, Level.WARNING)
 
@@ -86,7 +86,11 @@ def read_health(
         readings, outage=losses.outage, overrun=losses.overrun, given_up=losses.given_up
     )
     read_activity = None if activity is None else partial(activity, at)
-    findings = name_commands(judge(readings, expected_settings(table)), table, read_activity)
+    intent = readings.intent
+    uuid = table.mapping_uuid or (intent.mapping if isinstance(intent, Intent) else "")
+    findings = name_commands(
+        judge(readings, expected_settings(table)), table, read_activity, mapping_uuid=uuid
+    )
     if row.state in PRIMARIES:
         # The target is on its own: its time to live is that of the switch, and no backfill runs.
         return Health(readings, findings, losses)

@@ -13,12 +13,14 @@ from bootstrap.journal.records import Buffered, CaughtUp, Imported
 from bootstrap.plan.limits import LARGEST_RECORD_KIB, LEAST_RETENTION_HOURS
 from replicator.watchdog.aws_readings import LedgerRows, SourceSide, TargetSide, UnreadableError
 from replicator.watchdog.aws_states import TableState
+from replicator.watchdog.backlog import KEPT_HOURS, ReceptionReader
 from replicator.watchdog.finding import Expected
 from replicator.watchdog.lambda_states import FunctionState
 from replicator.watchdog.primary_readings import read_primary
 from replicator.watchdog.probe_rounds import WatchdogState, attempt_of
 from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
 from replicator.watchdog.source_writes import SourceWritesReader
+from replicator.watchdog.table_stream_round import TableStreamReader
 
 T = TypeVar("T")
 
@@ -32,9 +34,10 @@ def expected_settings(table: TableOutputs) -> Expected:
     The outputs of an older program lack two of them. What a plan requires takes their place.
     """
     limits = table.limits
+    kept = KEPT_HOURS if table.reads_table_stream else LEAST_RETENTION_HOURS
     return Expected(
         table.stream_arn,
-        table.retention_hours or LEAST_RETENTION_HOURS,
+        table.retention_hours or kept,
         table.record_kib or LARGEST_RECORD_KIB,
         buffer_share=limits.retention_used_percent / 100,
         probes_late_seconds=limits.probe_age_minutes * 60,
@@ -56,9 +59,12 @@ class HealthReader:
         quarantine: Callable[[], int | None],
         failures: Callable[[], int | None],
         writes: SourceWritesReader,
+        reception: ReceptionReader | None = None,
     ) -> None:
+        """`reception` reads what the consumer received, where the buffer is the table's own stream;
+        None: it is not."""
         self._source, self._target, self._ledger = source, target, ledger
-        self._writes = writes
+        self._writes, self._reception = writes, reception
         self._quarantine, self._failures = quarantine, failures
 
     def readings(self, row: Row, at: float) -> Readings:
@@ -76,7 +82,10 @@ class HealthReader:
                 writes=self._writes,
                 quarantine=self._quarantine,
                 failures=self._failures,
+                source=None if self._reception is None else self._source.table,
             )
+        if self._reception is not None:
+            return self._of_table_stream(self._reception, row, intent, book, at)
         buffered, imported = row.record(Buffered), row.record(Imported)
         return Readings(
             at=at,
@@ -100,6 +109,35 @@ class HealthReader:
             given_up=None if isinstance(book, Unread) else book.given_up,
             attempt=attempt_of(book, intent, at),
         )
+
+    def _of_table_stream(
+        self,
+        reception: ReceptionReader,
+        row: Row,
+        intent: Intent | Unread,
+        book: WatchdogState | Unread,
+        at: float,
+    ) -> Readings:
+        """Read a table whose buffer is its own stream, as the watchdog does; nothing is kept."""
+        buffered, imported, run = row.record(Buffered), row.record(Imported), row.record(CaughtUp)
+        first = {
+            "source": buffered.table_id if buffered else "",
+            "target": imported.table_id if imported else "",
+        }
+        reader = TableStreamReader(
+            _read,
+            self._source,
+            self._target,
+            reception,
+            self._quarantine,
+            self._failures,
+            lambda: _function(book, at),
+        )
+        state = book
+        if run is not None and isinstance(state, WatchdogState):
+            state = state.proved(run.moment, run.round_trip)
+        found, _ = reader.readings(intent, state, at, first=lambda _: first)
+        return found
 
     def _probed(self, book: WatchdogState | Unread, run: CaughtUp | None) -> Probed | Unread:
         """Read which rounds have come through since the watchdog looked, and add a run's own."""

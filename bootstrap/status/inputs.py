@@ -11,6 +11,8 @@ from bootstrap.core.suggestions import GENERIC
 from bootstrap.journal.verification_records import LastVerification
 from bootstrap.status.data_loss import KnownLosses
 from bootstrap.status.switch_view import SwitchView
+from replicator.buffers import KINESIS
+from replicator.watchdog.detectors import Detector
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.readings import Identity, Readings
 
@@ -41,6 +43,11 @@ class StatusInputs:
     verification: LastVerification | None = None
     switch: SwitchView | None = None
     """None: no switch and no promotion was ever begun."""
+    buffer: str = KINESIS
+
+    def finding(self, detector: Detector) -> Finding | None:
+        """Return a detector's finding; None where it was not judged."""
+        return next((each for each in self.findings if each.detector is detector), None)
 
     @property
     def source_replaced(self) -> bool:

@@ -111,6 +111,21 @@ def _bulk_load(shown: StatusSnapshot) -> dict[str, Any] | None:
     }
 
 
+def _unread(shown: StatusSnapshot) -> dict[str, Any] | None:
+    backlog = shown.backlog
+    if backlog is None:
+        return None
+    left = shown.hours_left
+    return {
+        "since": _optional_instant(backlog.since),
+        "forgottenFrom": _optional_instant(shown.forgotten_from),
+        "hoursLeft": None if left is None else round(left, 2),
+        "inDoubtSince": _optional_instant(backlog.doubtful),
+        "receivedTo": _optional_instant(backlog.known_to),
+        "secondsBehind": None if backlog.lag is None else round(backlog.lag, 3),
+    }
+
+
 MEMBERS: dict[str, Callable[[StatusSnapshot], Any]] = {
     "table": lambda shown: shown.table,
     "targetTable": lambda shown: shown.target_table,
@@ -150,6 +165,8 @@ MEMBERS: dict[str, Callable[[StatusSnapshot], Any]] = {
     "onFailureObjects": lambda shown: shown.gauge(FAILURES.metric),
     "bufferUsed": lambda shown: shown.gauge(BUFFER.metric),
     "lag": _lag,
+    "buffer": lambda shown: shown.buffer,
+    "unread": _unread,
     "retention": _retention,
     "safeToSwitch": lambda shown: shown.safe_to_switch,
     "notSafeBecause": lambda shown: list(shown.unsafe) if shown.readings else None,

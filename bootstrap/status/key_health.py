@@ -78,7 +78,11 @@ def _known(keys: KeyInspection) -> list[KeyFacts]:
 
 
 def _probes_come_through(findings: Sequence[Finding]) -> bool:
+    """Tell whether something has come through. A table's own stream takes no probes: there a change
+    counts that was received lately, which took some time."""
     return any(
-        each.detector is detectors.PROBES and each.level is Level.FINE and each.value is not None
+        (each.detector is detectors.PROBES and each.value is not None)
+        or (each.detector is detectors.UNREAD and bool(each.value))
         for each in findings
+        if each.level is Level.FINE
     )

@@ -11,7 +11,7 @@ from bootstrap.journal.records import Abandoning, Exported, Imported, Paused
 from bootstrap.status.data_loss import KnownLosses
 from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.next_of_switch import decide_switch, next_of_switch
-from replicator.watchdog.detectors import SOURCE
+from replicator.watchdog.detectors import SOURCE, TABLE_STREAM, Level
 from replicator.watchdog.lambda_states import OFF
 
 RUN = "run"
@@ -47,6 +47,8 @@ def next_command(inputs: StatusInputs) -> str | None:
         return _paused_command(inputs, paused)
     if inputs.source_replaced:
         return None
+    if _lost_stream(inputs):
+        return command.format(RUN)
     if row.state in REPLICAS and not _is_stopped(mapping):
         repaired = inputs.losses is not None and not inputs.losses.any
         # A run records that the missing changes have been put in.
@@ -54,6 +56,12 @@ def next_command(inputs: StatusInputs) -> str | None:
     if row.failure is not None:
         return _recovery_command(row, row.failure, command)
     return command.format(RUN)
+
+
+def _lost_stream(inputs: StatusInputs) -> bool:
+    """Tell whether the table's own stream is off or another one, which a run replaces."""
+    found = inputs.finding(TABLE_STREAM)
+    return found is not None and found.level is Level.LOSS and not found.value
 
 
 def _paused_command(inputs: StatusInputs, paused: Paused) -> str | None:
@@ -78,7 +86,9 @@ def decide(inputs: StatusInputs) -> str:
     if paused is None or next_command(inputs) is not None:
         return ""
     if inputs.source_replaced:
-        return Suggestion.parse(SOURCE.first).text(inputs.command)
+        found = inputs.finding(SOURCE)
+        advice = SOURCE.first if found is None else found.first
+        return Suggestion.parse(advice).text(inputs.command)
     resume = inputs.command.format(RESUME)
     return (
         f"if the application still writes to the source: `{resume}`, which first looks for writes "

@@ -13,7 +13,9 @@ from bootstrap.status.progress_bar import bar
 from bootstrap.status.render import measured_text, sentence
 from bootstrap.status.snapshot import StatusSnapshot
 from bootstrap.status.switch_rows import nothing_next, switch_rows
+from bootstrap.status.table_stream_rows import kept_changes, resume_by, waiting_changes
 from replicator import names
+from replicator.buffers import KINESIS
 from replicator.stream import StreamFacts
 from replicator.watchdog.detectors import BUFFER, Level
 
@@ -73,7 +75,10 @@ def _consumer(shown: StatusSnapshot) -> str:
 
 def _caught_up(shown: StatusSnapshot) -> str:
     done = shown.caught_up
-    return f"to {moment(done.moment)}; probes took {done.round_trip:.1f} s" if done else ""
+    if done is None:
+        return ""
+    to = f"to {moment(done.moment)}"
+    return f"{to}; probes took {done.round_trip:.1f} s" if shown.buffer == KINESIS else to
 
 
 def _failure(shown: StatusSnapshot) -> Rows:
@@ -140,6 +145,8 @@ def _lag(shown: StatusSnapshot) -> str:
             f"p50 {lag.p50:.2f} s, p99 {lag.p99:.2f} s, by the consumer's metric since "
             f"{moment(lag.begin)}"
         )
+    if shown.buffer != KINESIS:
+        return f"{by_metric}; {waiting_changes(shown)}"
     by_probe = "no probes through yet"
     if shown.lag_grows:
         waited = duration(probes or 0.0)
@@ -155,6 +162,8 @@ def _lag(shown: StatusSnapshot) -> str:
 def _buffer(shown: StatusSnapshot) -> str:
     if shown.readings is None or shown.readings.primary:
         return ""
+    if shown.buffer != KINESIS:
+        return kept_changes(shown)
     stream = shown.readings.stream
     if not isinstance(stream, StreamFacts):
         return "could not be read"
@@ -185,6 +194,8 @@ def _paused(shown: StatusSnapshot) -> str:
     left = shown.covered_until - shown.at
     if left <= 0:
         return f"{since}: longer than the stream keeps changes. The first ones are lost: verify"
+    if shown.buffer != KINESIS:
+        return f"{since}; {resume_by(shown.covered_until, left)}"
     return (
         f"{since}; the stream keeps the waiting changes until {moment(shown.covered_until)} "
         f"({duration(left)} more)"

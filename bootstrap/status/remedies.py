@@ -8,8 +8,9 @@ from dataclasses import replace
 from bootstrap.core.facts import ConsumerActivity
 from bootstrap.core.formatting import duration
 from bootstrap.core.stack_outputs import TableOutputs
-from replicator.watchdog.detectors import HEARTBEAT, MAPPING, PROBES, Level
+from replicator.watchdog.detectors import HEARTBEAT, MAPPING, PROBES, UNREAD, Level
 from replicator.watchdog.finding import Finding
+from replicator.watchdog.lambda_states import OFF as LAMBDA_OFF
 
 ReadActivity = Callable[[], ConsumerActivity]
 
@@ -24,13 +25,17 @@ GONE = (
 
 
 def name_commands(
-    findings: Sequence[Finding], table: TableOutputs, read_activity: ReadActivity | None
+    findings: Sequence[Finding],
+    table: TableOutputs,
+    read_activity: ReadActivity | None,
+    mapping_uuid: str | None = None,
 ) -> tuple[Finding, ...]:
-    """Complete the findings about probes and watchdog; the others are returned as they are.
+    """Complete the findings about waiting changes and watchdog; the others are returned as is.
 
-    `read_activity` is called only where probes are outstanding while the consumer's mapping is on;
-    None: what the consumer did is not known.
+    `read_activity` is called only where changes wait while the consumer's mapping is on; None: what
+    the consumer did is not known. `mapping_uuid`: None: that of the stack's outputs.
     """
+    uuid = table.mapping_uuid if mapping_uuid is None else mapping_uuid
     by_detector = {each.detector: each for each in findings}
     mapping = by_detector.get(MAPPING)
     on = mapping is None or mapping.level is not Level.WARNING
@@ -38,24 +43,46 @@ def name_commands(
     def complete(finding: Finding) -> Finding:
         if finding.blind or finding.level is Level.FINE:
             return finding
+        if finding.detector is MAPPING and table.reads_table_stream:
+            return replace(finding, remedy=_own_mapping(finding, table, uuid))
         if finding.detector is MAPPING and not finding.remedy:
             return replace(finding, remedy=GONE if finding.detail.startswith("gone") else OFF)
         if finding.first == HEARTBEAT.first:
             return replace(finding, remedy=f"{HEARTBEAT.first} {_tail(table, watchdog=True)}")
-        if finding.detector is not PROBES or finding.level is not PROBES.level:
+        if finding.detector not in (PROBES, UNREAD) or finding.level is not finding.detector.level:
             return finding
         if not on:
             return replace(finding, remedy="see MappingAsIntended: the consumer is off.")
-        why, remedy = _explain_stall(table, read_activity() if read_activity is not None else None)
+        if mapping is not None and mapping.detail in LAMBDA_OFF:
+            return replace(finding, remedy=RESUME)
+        did = read_activity() if read_activity is not None else None
+        why, remedy = _explain_stall(table, did, uuid)
         return replace(finding, detail=finding.detail + why, remedy=remedy)
 
     return tuple(complete(each) for each in findings)
 
 
-def _explain_stall(table: TableOutputs, did: ConsumerActivity | None) -> tuple[str, str]:
-    """Return why no probe comes through, as the end of a sentence, and the first action."""
+def _own_mapping(finding: Finding, table: TableOutputs, uuid: str) -> str:
+    """Return the first action about a mapping that the bootstrap has made."""
+    if finding.level is Level.LOSS:
+        return (
+            "delete it, in the target account: `aws lambda delete-event-source-mapping --uuid "
+            f"{uuid} --region {table.consumer_region}`; then `bootstrap run`, which makes it "
+            "again, and `bootstrap verify --repair`: changes that were given up meanwhile are in "
+            "no stream and in no bucket."
+        )
+    if not finding.detail.startswith("gone"):
+        return finding.remedy or OFF
+    return (
+        "`bootstrap run`, which makes it again; it reads from the oldest change that the table's "
+        "stream has kept. CloudTrail (DeleteEventSourceMapping) says who deleted it."
+    )
+
+
+def _explain_stall(table: TableOutputs, did: ConsumerActivity | None, uuid: str) -> tuple[str, str]:
+    """Return why no change comes through, as the end of a sentence, and the first action."""
     log = _tail(table)
-    stuck = f"look into the consumer's log. {log} {PARK}"
+    stuck = f"look into the consumer's log. {log} {_park(table)}"
     if did is None or did.invocations is None:
         return "; what the consumer did could not be read", stuck
     lately = f"; in the last {duration(did.seconds)} "
@@ -72,7 +99,7 @@ def _explain_stall(table: TableOutputs, did: ConsumerActivity | None) -> tuple[s
         return (
             f"{lately}Lambda did not run the consumer",
             "see what Lambda says of it, in the target account: `aws lambda "
-            f"get-event-source-mapping --uuid {table.mapping_uuid} "
+            f"get-event-source-mapping --uuid {uuid} "
             f"--region {table.consumer_region}`. pulumi up --refresh restores its permissions.",
         )
     if did.errors is not None and did.errors >= did.invocations:
@@ -88,10 +115,21 @@ def _explain_stall(table: TableOutputs, did: ConsumerActivity | None) -> tuple[s
     return f"{lately}the consumer applied {did.applied or 0:.0f} changes", stuck
 
 
-PARK = (
-    "If it reports 'A batch of one record' repeatedly, park that record: "
-    "`bootstrap park SHARD SEQUENCE`."
+RESUME = (
+    "the consumer is off on purpose: before that time `bootstrap resume`, if it is paused, or else "
+    "`bootstrap run`."
 )
+
+
+def _park(table: TableOutputs) -> str:
+    # Lambda's event of a table's stream names no shard.
+    record = "SEQUENCE" if table.reads_table_stream else "SHARD SEQUENCE"
+    return (
+        "If it reports 'A batch of one record' repeatedly, park that record: "
+        f"`bootstrap park {record}`."
+    )
+
+
 PERMISSIONS = "Where a permission is missing, pulumi up --refresh restores it."
 
 

@@ -27,11 +27,13 @@ from bootstrap.status.inputs import StatusInputs
 from bootstrap.status.metrics import Retention, retention
 from bootstrap.status.next_command import collect_warnings, decide, next_command
 from bootstrap.status.switch_view import SwitchView
+from replicator.buffers import KINESIS
 from replicator.stream import StreamFacts
+from replicator.watchdog.backlog import KEPT_SECONDS
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.lambda_states import lambda_reports
 from replicator.watchdog.probe_rounds import WatchdogState
-from replicator.watchdog.readings import SILENT_SECONDS, Probed, Readings
+from replicator.watchdog.readings import SILENT_SECONDS, Backlog, Probed, Readings
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class StatusSnapshot:
     """None where the snapshot is imported, or no bulk load has been intended."""
     load_target: LoadTarget | None = None
     """The table of the bulk load."""
+    buffer: str = KINESIS
 
     def typed(self, text: str) -> str:
         """Complete the commands in a text, so that they work as written."""
@@ -162,7 +165,29 @@ class StatusSnapshot:
         return self._probed is not None and self._probed.through is not None
 
     @property
+    def backlog(self) -> Backlog | None:
+        """The changes that wait in the table's own stream; None: it is no buffer, or unread."""
+        found = self.readings.backlog if self.readings else None
+        return found if isinstance(found, Backlog) else None
+
+    @property
+    def forgotten_from(self) -> float | None:
+        """The moment when the stream forgets the first unread change; None: none is known."""
+        backlog = self.backlog
+        if backlog is None or backlog.since is None:
+            return None
+        return backlog.since + KEPT_SECONDS
+
+    @property
+    def hours_left(self) -> float | None:
+        """Hours until then, 0 once it is past."""
+        from_ = self.forgotten_from
+        return None if from_ is None else max(0.0, from_ - self.at) / 3600
+
+    @property
     def _probed(self) -> Probed | None:
+        if self.buffer != KINESIS:
+            return None  # nothing is put into a table's own stream
         probed = self.readings.probed if self.readings else None
         return probed if isinstance(probed, Probed) else None
 
@@ -204,7 +229,7 @@ def build_snapshot(inputs: StatusInputs) -> StatusSnapshot:
         failure=row.failure,
         skipped=row.record(Skipped),
         paused=row.record(Paused),
-        covered_until=_covered_until(row.record(Paused), inputs.retention_hours),
+        covered_until=_covered_until(inputs),
         warnings=tuple(
             Suggestion.parse(each).text(command) for each in collect_warnings(inputs, losses)
         ),
@@ -217,13 +242,20 @@ def build_snapshot(inputs: StatusInputs) -> StatusSnapshot:
         switch=inputs.switch,
         processing_result=mapping.result if mapping else "",
         transition_reason=mapping.reason if mapping else "",
+        buffer=inputs.buffer,
     )
 
 
-def _covered_until(paused: Paused | None, retention_hours: int | None) -> float | None:
-    if paused is None or paused.resumed or retention_hours is None:
+def _covered_until(inputs: StatusInputs) -> float | None:
+    paused = inputs.row.record(Paused)
+    if paused is None or paused.resumed or inputs.retention_hours is None:
         return None
-    return paused.at + 3600 * retention_hours
+    first = paused.at
+    backlog = inputs.readings.backlog if inputs.readings is not None else None
+    if isinstance(backlog, Backlog) and backlog.since is not None:
+        # A consumer that was behind at the pause had left older changes.
+        first = min(first, backlog.since)
+    return first + 3600 * inputs.retention_hours
 
 
 def _states(history: Sequence[Event]) -> tuple[tuple[State, float], ...]:

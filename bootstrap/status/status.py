@@ -33,6 +33,8 @@ from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
 from bootstrap.status.switch_view import AccessReadings, view_switch
 from bootstrap.status.target_expiry import read_expiries
 from bootstrap.status.writer_access import WriterAccess, judge_policy, unread
+from replicator.watchdog.backlog import KEPT_HOURS
+from replicator.watchdog.readings import Intent, Readings
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def read_status(context: StatusContext) -> StatusSnapshot:
             holder=_live_holder(row, at, context.machine),
             command=context.command,
             history=store.history(table.source_table, row.run_id) if row.run_id else (),
-            mapping=_mapping(context),
+            mapping=_mapping(context, health.readings),
             measure=_measure(row, context),
             retention_hours=_retention_hours(row, context),
             readings=health.readings,
@@ -99,6 +101,7 @@ def read_status(context: StatusContext) -> StatusSnapshot:
             losses=health.losses,
             verification=last,
             switch=view_switch(row, at, _switch_readings(row, context, at)),
+            buffer=table.buffer,
         )
     )
 
@@ -145,11 +148,15 @@ def _access(side: Side, arn: str, context: StatusContext, at: float) -> WriterAc
         return unread(error.what)
 
 
-def _mapping(context: StatusContext) -> EventSource | None:
-    """Return the consumer's mapping; None if it is deleted or cannot be read."""
-    # Its detector says which of the two.
+def _mapping(context: StatusContext, readings: Readings | None) -> EventSource | None:
+    """Return the consumer's mapping; None if it is deleted, not made yet, or cannot be read."""
+    uuid = context.table.mapping_uuid
+    if context.table.reads_table_stream:
+        intent = readings.intent if readings is not None else None
+        uuid = intent.mapping if isinstance(intent, Intent) else ""
+    # Its detector says which of these it is.
     with contextlib.suppress(AccountError):
-        return context.target.mapping(context.table.mapping_uuid)
+        return context.target.mapping(uuid) if uuid else None
     return None
 
 
@@ -157,6 +164,8 @@ def _retention_hours(row: Row, context: StatusContext) -> int | None:
     """Return the stream's retention while the table is paused; otherwise it does not matter."""
     if row.record(Paused) is None:
         return None
+    if context.table.reads_table_stream:
+        return KEPT_HOURS
     # `status` has to work without the source account.
     with contextlib.suppress(AccountError):
         return context.source.stream(context.table.stream_name).retention_hours

@@ -209,9 +209,11 @@ class WatchdogState:
         """Remember whether changes enter the table's own stream, `arn`. A stream in its place
         lacks the changes that were made between the two."""
         another = bool(self.table_stream) and self.table_stream != arn
-        seen = self.saw_flow(False, at, None) if another else self
+        # What waits in a stream that is off is lost with the mapping that reads it.
+        unread = None if self.through is None else at - self.through
+        seen = self.saw_flow(False, at, unread) if another else self
         # What a table's stream takes, it takes at once.
-        return replace(seen.saw_flow(on, at, 0.0), table_stream=arn)
+        return replace(seen.saw_flow(on, at, 0.0 if on else unread), table_stream=arn)
 
     def saw_backlog(self, backlog: Backlog, at: float, kept: float) -> WatchdogState:
         """Remember up to when every change was received, and what the stream has forgotten since.

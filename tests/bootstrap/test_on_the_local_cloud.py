@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from infra.local.cloud import SOURCE, TARGET
+from replicator.buffers import KINESIS
 from replicator.watchdog import detectors
 from tests.support.bootstrap.local_stack import (
     ITEMS,
@@ -216,7 +217,7 @@ def test_a_second_terminal_that_may_only_read_sees_every_detector_look_after_loo
     assert "Traceback" not in said
     assert looks[0]["at"] <= looks[1]["at"]
     levels = {each["metric"]: each["level"] for each in looks[1]["detectors"]}
-    assert levels.keys() == {each.metric for each in detectors.ALL}
+    assert levels.keys() == {each.metric for each in detectors.of_buffer(KINESIS)}
     assert set(levels.values()) == {"fine"}, looks[1]["detectors"]
     assert looks[1]["safeToSwitch"] is True
 

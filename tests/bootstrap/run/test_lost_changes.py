@@ -174,7 +174,7 @@ def test_a_destination_that_was_off_for_a_while_costs_a_backfill_and_no_new_snap
 
     snapshot = shown(world)
     assert as_json(snapshot)["safeToSwitch"] is False
-    assert "the stream's destination was off at some time" in snapshot.warnings[0]
+    assert "the source's changes did not go into the consumer's stream" in snapshot.warnings[0]
     made = named(world)
     # Up to three minutes earlier: what it then had waiting is known from metrics that lag.
     assert on - 180 - 60 <= made.begin <= on - 60

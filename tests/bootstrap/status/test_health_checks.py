@@ -16,11 +16,12 @@ from bootstrap.status.health_checks import expected_settings
 from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
 from bootstrap.status.snapshot import StatusSnapshot
+from replicator.buffers import KINESIS
 from replicator.foreign_rows import ForeignRow
 from replicator.stream import Destination, StreamFacts
 from replicator.watchdog.aws_readings import UnreadableError
 from replicator.watchdog.aws_states import TableState
-from replicator.watchdog.detectors import ALL, Level
+from replicator.watchdog.detectors import Level, of_buffer
 from replicator.watchdog.judge import judge
 from replicator.watchdog.lambda_states import FunctionState, MappingState
 from replicator.watchdog.probe_rounds import WatchdogState
@@ -49,7 +50,9 @@ def replica() -> FakeAws:
 
 def test_every_detector_is_shown_with_its_reading(replica: FakeAws) -> None:
     shown = as_json(look(replica, FixedHealth()))
-    assert [each["metric"] for each in shown["detectors"]] == [each.metric for each in ALL]
+    assert [each["metric"] for each in shown["detectors"]] == [
+        each.metric for each in of_buffer(KINESIS)
+    ]
     assert {each["level"] for each in shown["detectors"]} == {"fine"}
     lag = shown["lag"]
     assert (lag["probeSeconds"], lag["unreplicatedSeconds"]) == (2.5, 0.0)

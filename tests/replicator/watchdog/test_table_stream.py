@@ -11,7 +11,13 @@ from replicator import names
 from replicator.buffers import KINESIS, STREAMS
 from replicator.settings import ConfigurationError
 from replicator.watchdog import detectors
-from replicator.watchdog.backlog import RECENT_SECONDS, Known, Reception, backlog_of
+from replicator.watchdog.backlog import (
+    RECENT_SECONDS,
+    SETTLED_SECONDS,
+    Known,
+    Reception,
+    backlog_of,
+)
 from replicator.watchdog.detectors import Level
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.judge import judge
@@ -166,7 +172,7 @@ def test_a_stream_that_the_consumer_does_not_read_is_a_loss(
     gauges = wait(world, 300)
     assert gauges["TableStreamOurs"] == 0.0
     assert findings(world)["TableStreamOurs"].level is Level.LOSS
-    assert world.book().outage == Outage(seen)
+    assert world.book().outage == Outage(seen - SETTLED_SECONDS)
 
 
 def test_a_gap_keeps_its_begin_and_its_end_after_the_consumer_reads_the_new_stream(
@@ -180,7 +186,7 @@ def test_a_gap_keeps_its_begin_and_its_end_after_the_consumer_reads_the_new_stre
     over = world.clock()
     assert gauges["TableStreamOurs"] == 1.0, "the gauge shows the present alone"
     wait(world, 600)
-    assert world.book().outage == Outage(seen, over)
+    assert world.book().outage == Outage(seen - SETTLED_SECONDS, over)
     found = findings(world)["TableStreamOurs"]
     assert found.level is Level.LOSS
     assert "between" in found.detail
@@ -191,7 +197,7 @@ def test_a_stream_that_was_replaced_between_two_rounds_leaves_a_gap(world: Watch
     replaced(world)
     settle(world, stream=ANOTHER, mapping="another-mapping")
     wait(world, 300)
-    assert world.book().outage == Outage(seen, world.clock())
+    assert world.book().outage == Outage(seen - SETTLED_SECONDS, world.clock())
 
 
 def test_a_table_that_cannot_be_read_says_nothing_of_its_stream(world: WatchdogHarness) -> None:
