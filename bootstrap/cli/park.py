@@ -30,6 +30,9 @@ def park(
     sequenceNumber. The consumer follows a park within 30 seconds. The record is then in quarantine
     as `parked`.
 
+    Where a table's buffer is its own stream, name the sequence number alone: there the consumer
+    does not know the shard.
+
     \b
     Examples:
       python -m bootstrap park --stack prod shardId-000000000002 \\
@@ -44,7 +47,8 @@ def park(
             for context in quarantine.contexts_of(options):
                 _print_parks(context)
             return 0
-        context, place = quarantine.only_context(options), _place(shard, sequence, "park")
+        context = quarantine.only_context(options)
+        place = _place(context, shard, sequence, "park")
         context.refuse(PARK)
         context.ledger.park(place)
         click.echo(f"{context.table.source_table}: parked {place}. {parks.TAKES_EFFECT}")
@@ -57,8 +61,8 @@ def park(
 @click.command(short_help="Cancel a park.")
 @common_options
 @click.argument("shard")
-@click.argument("sequence")
-def unpark(options: CommandOptions, shard: str, sequence: str) -> None:
+@click.argument("sequence", required=False)
+def unpark(options: CommandOptions, shard: str, sequence: str | None) -> None:
     """Cancel a park. A record that is already in quarantine stays there.
 
     \b
@@ -68,7 +72,8 @@ def unpark(options: CommandOptions, shard: str, sequence: str) -> None:
     """
 
     def work() -> int:
-        context, place = quarantine.only_context(options), _place(shard, sequence, "unpark")
+        context = quarantine.only_context(options)
+        place = _place(context, shard, sequence, "unpark")
         if place not in context.ledger.parks():
             raise UsageError(
                 f"{place} is not parked.",
@@ -81,7 +86,17 @@ def unpark(options: CommandOptions, shard: str, sequence: str) -> None:
     run_command(work, options)
 
 
-def _place(shard: str | None, sequence: str | None, command: str) -> str:
+def _place(
+    context: QuarantineContext, shard: str | None, sequence: str | None, command: str
+) -> str:
+    if context.table.reads_table_stream:
+        if shard is None or sequence is not None:
+            raise UsageError(
+                f"To {command} a record of {context.table.source_table}, name its sequence number "
+                "alone: its buffer is its own stream, whose events name no shard.",
+                fix=suggest(Command(command, "SEQUENCE"), ", or ", Command("park", "--list")),
+            )
+        return parks.format_park_by_number(shard)
     if shard is None or sequence is None:
         raise UsageError(
             f"To {command} a record, name its shard and its sequence number.",
@@ -94,8 +109,7 @@ def _print_parks(context: QuarantineContext) -> None:
     name, found = context.table.source_table, sorted(context.ledger.parks())
     click.echo(f"{name}: {len(found)} parked" if found else f"{name}: nothing is parked")
     for place in found:
-        shard, _, sequence = place.partition(":")
-        click.echo(f"  {shard} {sequence}")
+        click.echo(f"  {place.replace(':', ' ')}")
 
 
 COMMANDS: tuple[click.Command, ...] = (park, unpark)
