@@ -185,7 +185,8 @@ class TableAlarms(pulumi.ComponentResource):
             target_table=table.target,
             ledger_retention_days=table.ledger_retention_days,
             timeout_seconds=TIMEOUT_SECONDS,
-            stream=stack.buffer.stream_name if stack.buffer else "none",
+            stream=stack.buffer.stream_name if stack.buffer else "",
+            buffer=table.buffer,
             function=stack.consumer.outputs["functionName"],
             ledger=stack.ledger.name,
         )
