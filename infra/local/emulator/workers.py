@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from infra.local.emulator.function_code import sharing
 from infra.local.emulator.patching import EmulatorMismatchError, Json, Ministack
 
 # The packages of Lambda's Python runtime (developer guide, lambda-python.html: the AWS SDK).
@@ -129,6 +130,9 @@ class FunctionWorkers:
         """Replace the worker's script and its `invoke`."""
         runtime = self._ministack.lambda_runtime
         directory = runtime_directory(Path(tempfile.gettempdir()))
+        code = Path(tempfile.gettempdir()) / "lambda-code"
+        code.mkdir(exist_ok=True)
+        self._ministack.replace("lambda_runtime", "zipfile", sharing(code))
         script = corrected_script(runtime._PYTHON_WORKER_SCRIPT, directory)
         self._ministack.replace("lambda_runtime", "_PYTHON_WORKER_SCRIPT", script)
         runtime.Worker.invoke = _method(self)

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from infra.local.cloud import TARGET, LocalCloud
 from tests.support.infra.clouds import (
+    archive,
     make_function,
     make_table,
     messages,
@@ -151,6 +152,28 @@ def handler(event, context):
     first = invoke(cloud, name)
     assert "exit status 3" in invoke(cloud, name, True)["errorMessage"]
     assert invoke(cloud, name) != first
+
+
+def test_a_new_environment_runs_the_code_that_is_unpacked_and_new_code_is_seen(
+    cloud: LocalCloud,
+) -> None:
+    code = """
+import os
+def handler(event, context):
+    if event:
+        os._exit(3)
+    return [os.getpid(), os.path.realpath(__file__), os.path.exists("function.py")]
+"""
+    name, _role = make_function(cloud, "unpacked", code, policy(LOGS))
+    first, folder, beside = invoke(cloud, name)
+    assert beside, "a function works in the folder of its code"
+    invoke(cloud, name, True)
+    second, same, _ = invoke(cloud, name)
+    assert second != first
+    assert same == folder
+    changed = archive("def handler(event, context):\n    return 'new'\n")
+    cloud.client("lambda", TARGET).update_function_code(FunctionName=name, ZipFile=changed)
+    assert invoke(cloud, name) == "new"
 
 
 def test_every_line_is_in_the_configured_group_and_pages_reach_them_all(cloud: LocalCloud) -> None:
