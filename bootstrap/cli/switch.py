@@ -47,7 +47,7 @@ INTERRUPTED = "`python -m bootstrap status` says what is closed, and which comma
     type=DURATION,
     default="30s",
     show_default=True,
-    help="The longest time that probes may take before anything is closed.",
+    help="The longest time by which the consumer may be behind before anything is closed.",
 )
 @click.option(
     "--timeout",

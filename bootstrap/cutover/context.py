@@ -27,7 +27,7 @@ class SwitchOptions:
 
     mode: SwitchMode
     max_lag: float = 30.0
-    """The longest time that a round of probes may take before anything is closed."""
+    """The longest time by which the consumer may be behind before anything is closed."""
     timeout: float = 1_200.0
     """From the source's closing to the commit. Afterwards the switch takes itself back."""
     verified_within: float = 7 * 86_400.0

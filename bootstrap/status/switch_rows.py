@@ -7,8 +7,10 @@ from typing import Any
 
 from bootstrap.core.formatting import duration, instant, moment
 from bootstrap.core.state import PRIMARIES, State
+from bootstrap.core.table_stream_facts import KEPT_HOURS
 from bootstrap.status.switch_view import SwitchView
 from bootstrap.status.writer_access import WriterAccess
+from replicator.buffers import STREAMS
 
 Rows = Sequence[tuple[str, str]]
 
@@ -85,7 +87,13 @@ def _gate(view: SwitchView) -> str:
         return ""
     if settings.closed is None:
         return "open: the consumer applies changes"
-    return f"closed by {settings.closed}: the consumer applies nothing"
+    text = f"closed by {settings.closed}: the consumer applies nothing"
+    if settings.buffer == STREAMS and view.state is State.SWITCHING:
+        text += (
+            f", and its mapping is off, or about to be, until the switch ends or is cancelled; the "
+            f"table's stream keeps what waits for {KEPT_HOURS} hours"
+        )
+    return text
 
 
 def _promoted(view: SwitchView) -> str:

@@ -201,7 +201,7 @@ def _gate(of: _Roles, mode: SwitchMode, check_command: str) -> Iterator[SwitchAc
     if of.source.own_stream:
         yield of.mapping(
             SwitchPart.GATE,
-            "switch the consumer's mapping off: no probe can prove that the gate is closed",
+            "switch the consumer's mapping off, and wait until no invocation can be running",
             UPDATE_MAPPING,
             f"{CANCEL} switches it on again; what waited in the stream is applied",
         )

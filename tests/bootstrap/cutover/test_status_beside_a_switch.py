@@ -12,7 +12,15 @@ from bootstrap.status.json_members import as_json
 from bootstrap.status.page import page
 from tests.support.bootstrap.fake_aws import COMMAND, FakeAws
 from tests.support.bootstrap.status import FixedHealth, look
-from tests.support.bootstrap.switch_world import WriterWatch, a_switch, ready_to_switch
+from tests.support.bootstrap.switch_harness import HEALTHY_STREAM
+from tests.support.bootstrap.switch_world import (
+    WriterWatch,
+    a_switch,
+    look_nowhere,
+    ready_to_switch,
+    stream_outputs,
+    with_own_stream,
+)
 from tests.support.fakes.errors import Killed
 
 pytestmark = pytest.mark.promise("C9", "C10")
@@ -111,3 +119,27 @@ def test_of_a_switch_that_was_killed_the_cancelling_command_that_it_names_opens_
     assert watch.takes_writes() == (True, False)
     assert shown(world)["state"] in (State.REPLICATING, State.DEGRADED)
     assert not watch.both_open
+
+
+def test_a_switch_that_died_with_its_consumer_off_says_so_and_names_both_commands(
+    ready: FakeAws,
+) -> None:
+    world = with_own_stream(ready.copied())
+    watch = WriterWatch(world)
+
+    def die(number: int, name: str, after: bool) -> None:
+        if name == "disable_mapping" and after:
+            raise Killed(name)
+
+    watch.then = die
+    with pytest.raises(Killed):
+        a_switch(world).run()
+    watch.then = look_nowhere
+    world.alive.clear()
+    world.clock.advance(61)
+    with world.unwatched():
+        text = page(look(world, FixedHealth(**HEALTHY_STREAM), chosen=stream_outputs()))
+    assert "its mapping is off, or about to be, until the switch ends or is cancelled" in text
+    assert "keeps what waits for 24 hours" in text
+    for option in ("--cancel", "--fence"):
+        assert f"`{COMMAND.format('switch')} {option}`" in text

@@ -18,7 +18,7 @@ from bootstrap.cutover.switch.table_set import MOST_TABLES, SwitchSet
 from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.bootstrap.switch_faults import CHANGES, settle
 from tests.support.bootstrap.switch_pair import PairWatch, pair_switch, ready_pair, states
-from tests.support.bootstrap.switch_world import look_nowhere
+from tests.support.bootstrap.switch_world import look_nowhere, with_own_stream
 from tests.support.fakes.errors import Killed
 
 pytestmark = pytest.mark.promise("C9")
@@ -50,6 +50,36 @@ def test_two_tables_are_switched_by_one_transaction() -> None:
     pair_switch(watch.world).run()
     check(watch, State.SWITCHED)
     assert commits(watch.world)[0] == 2
+
+
+def test_tables_of_both_kinds_of_buffer_are_switched_together() -> None:
+    watch = PairWatch(with_own_stream(ready_pair(), alone=False))
+    world = watch.world
+    begun = len(world.seen)
+    pair_switch(world).run()
+    check(watch, State.SWITCHED)
+    assert commits(world)[0] == 2
+    names = {each.name for each in world.seen[begun:]}
+    assert {"put_probes", "read_stream", "oldest_unreplicated"} <= names
+    assert world.own_stream is not None and not world.own_stream.mapping_on
+    assert world.mapping_enabled_at is None, "the other's goes off behind the commit"
+
+
+def test_a_change_of_one_kind_takes_a_table_of_the_other_back() -> None:
+    watch = PairWatch(with_own_stream(ready_pair(), alone=False))
+    world, stream = watch.world, watch.world.own_stream
+    assert stream is not None
+
+    def write(number: int, name: str, after: bool) -> None:
+        if name == "disable_mapping" and after and not done:
+            done.append(stream.write(world.clock()))
+
+    done: list[object] = []
+    watch.then = write
+    with pytest.raises(SwitchCancelledError, match="entered its stream"):
+        pair_switch(world).run()
+    check(watch, State.REPLICATING)
+    assert stream.mapping_on and world.mapping_enabled_at is not None
 
 
 def test_a_table_that_fails_takes_the_other_back() -> None:

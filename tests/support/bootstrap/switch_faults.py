@@ -68,14 +68,15 @@ def points(mode: SwitchMode = SwitchMode.FENCE) -> Sequence[Point]:
 
     def note(number: int, name: str, after: bool) -> None:
         if after:  # a refusal has none
-            found.append(Point(number, name, run.progress().step, _changes(world.seen[-1])))
+            found.append(Point(number, name, run.progress().step, change_at(world.seen[-1])))
 
     world.on_call = note
     run.run()
     return found
 
 
-def _changes(seen: Seen) -> bool:
+def change_at(seen: Seen) -> bool:
+    """Tell whether a call changes something, besides the journal's single rows."""
     if seen.name == "UpdateItem":
         return bool(seen.detail["TableName"] == LEDGER)
     return seen.name in CHANGES

@@ -26,7 +26,14 @@ from tests.support.bootstrap.fake_aws import (
 from tests.support.bootstrap.killed_process import Process
 from tests.support.bootstrap.switch_faults import ready
 from tests.support.bootstrap.switch_harness import switch_context
-from tests.support.bootstrap.switch_world import APPLICATION, NONCE, Command, WriterWatch, succeeds
+from tests.support.bootstrap.switch_world import (
+    APPLICATION,
+    NONCE,
+    STREAM_MEMBERS,
+    Command,
+    WriterWatch,
+    succeeds,
+)
 
 TABLES = ("orders", "customers")
 ARNS = {
@@ -88,8 +95,9 @@ def pair_switch(
     chosen = SwitchOptions(SwitchMode.FENCE, **options)
     contexts = []
     for name in names:
+        own = STREAM_MEMBERS if name == "orders" and world.own_stream is not None else {}
         outputs = switch_outputs(
-            sourceTable=name, sourceTableArn=ARNS[name][0], targetTable=f"{name}-replica"
+            sourceTable=name, sourceTableArn=ARNS[name][0], targetTable=f"{name}-replica", **own
         )
         contexts.append(switch_context(world, pid, host=host, options=chosen, chosen=outputs))
     return Switch(contexts, run_command=run_command)

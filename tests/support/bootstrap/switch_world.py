@@ -111,6 +111,13 @@ class WriterWatch:
         )
 
 
+STREAM_MEMBERS: Mapping[str, Any] = {
+    "buffer": STREAMS,
+    "mappingSettings": {"batchSize": 500, "batchWindowSeconds": 0},
+}
+"""Members of the outputs of a table whose buffer is its own stream."""
+
+
 def outputs_of(world: FakeAws) -> Outputs:
     """The outputs of the stack with the table, by the buffer that it has in this world."""
     return switch_outputs() if world.own_stream is None else stream_outputs()
@@ -118,22 +125,25 @@ def outputs_of(world: FakeAws) -> Outputs:
 
 def stream_outputs() -> Outputs:
     """The outputs of a stack whose table's buffer is its own stream."""
-    return switch_outputs(
-        buffer=STREAMS, mappingSettings={"batchSize": 500, "batchWindowSeconds": 0}
-    )
+    return switch_outputs(**STREAM_MEMBERS)
 
 
-def with_own_stream(world: FakeAws) -> FakeAws:
-    """Make a table's own stream its buffer, as a run does, with some changes that were applied."""
+def with_own_stream(world: FakeAws, *, alone: bool = True) -> FakeAws:
+    """Make a table's own stream its buffer, as a run does, with some changes that were applied.
+
+    `alone`: no other table of the world has a Kinesis data stream.
+    """
     stream = world.own_stream = FakeTableStream()
     world.source = replace(world.source, stream_view=VIEW, stream_arn=STREAM)
-    world.mapping_enabled_at = None
+    if alone:
+        world.mapping_enabled_at, world.destinations = None, []
     process = Process(world, pid=96, chosen=stream_outputs())
     with world.unwatched():
         process.lease.acquire(take_over=True)
         process.run.journal.refresh()
         known = TableStream(1.0, STREAM, 1.0, MAPPING)
         process.run.journal.put(known, "as a run records it")
+        process.run.context.ledger.set_table_stream(STREAM, MAPPING)
         process.lease.release()
         for shard in stream.shards:
             stream.write(world.clock() - 100, shard)
