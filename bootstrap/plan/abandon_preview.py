@@ -11,6 +11,7 @@ from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.write_deny import sid
 from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import Abandoning, Exported, Imported, RecoveryRecord
+from bootstrap.journal.stream_records import TableStream, mapping_of
 from bootstrap.journal.switch_records import TargetDeny
 from replicator.aws_commands import table_option
 
@@ -54,7 +55,8 @@ def undoing(
     disable = disable_source_pitr or noted.disable_source_pitr
     does = [
         f"switch the consumer {table.function_name} off (event source mapping "
-        f"{table.mapping_uuid}), and stop the expiry of ledger entries",
+        f"{mapping_of(table, row) or 'not made yet'}), and stop the expiry of ledger entries",
+        *_own_stream(table, row),
     ]
     exported, imported = row.record(Exported), row.record(Imported)
     if exported is not None and exported.begun and not exported.done:
@@ -113,7 +115,22 @@ def undoing(
     return Undoing(table.source_table, row.run_id, tuple(does), tuple(leaves))
 
 
+def _own_stream(table: TableOutputs, row: Row) -> list[str]:
+    """List what becomes of a table's own stream."""
+    known = row.record(TableStream)
+    if known is None:
+        return []
+    name = table.source_table
+    off = f", and switch the stream of {name} off" if known.by_us else ""
+    stays = "" if known.by_us else f". The stream of {name} was on before, and stays on"
+    return [
+        f"delete that mapping, take the consumer's statement out of the stream's policy{off}{stays}"
+    ]
+
+
 def _streaming(table: TableOutputs) -> str:
+    if table.reads_table_stream:
+        return ""
     if table.adopts_stream:
         return "the streaming destination, " if table.owns_destination else ""
     return f"stream {table.stream_name}, the streaming destination, "

@@ -49,6 +49,8 @@ class CostInputs:
     keys: int = 1
     """Customer-managed keys that the stack makes: the stream's, unless it has another, and those of
     places."""
+    table_stream: bool = False
+    """The buffer is the table's own stream: no Kinesis stream, and no probes."""
     other_region: bool = False
     """The target is in another Region than the source."""
 

@@ -23,6 +23,8 @@ from bootstrap.plan.prices import PRICES, Prices
 
 ALARMS, METRICS = 35, 30
 """Alarms of a table, and metrics of our own. A test counts them."""
+PROOFS_A_MONTH, READS_PER_PROOF = 30, 100
+"""Assumed: a proof a day, and reads of a shard for each."""
 MILLION = 1_000_000
 PUT_UNIT_BYTES = 25_600
 """Of a record, rounded up, for each put payload unit of a provisioned stream."""
@@ -72,6 +74,7 @@ def bill(inputs: CostInputs, prices: Prices = PRICES) -> Sequence[CostLine]:
         *_changes(inputs, prices),
         *_traffic(inputs, prices),
         *_tables(inputs, prices),
+        *_own_reads(inputs, prices),
         CostLine(
             "Keys, alarms, metrics",
             "tables in the stack, and keys that it makes",
@@ -104,6 +107,13 @@ def _change_costs(inputs: CostInputs, rate: float, prices: Prices) -> _ChangeCos
     millions = rate * SECONDS_A_MONTH / MILLION
     record = record_bytes(inputs.item_bytes, inputs.update_share)
     extended, long_term = retained(inputs, gb_per_day(inputs, rate))
+    seconds = millions * MILLION * FUNCTION_SECONDS_PER_CHANGE
+    writes = millions * million_changes(
+        inputs.item_bytes, prices, infrequent=inputs.infrequent_access
+    )
+    function = seconds * FUNCTION_GB * prices.function_gb_second
+    if inputs.table_stream:
+        return _ChangeCosts(writes, retention=0.0, stream=0.0, capture=0.0, function=function)
     if inputs.provisioned:
         stream = millions * math.ceil(record / PUT_UNIT_BYTES) * prices.put_units_million
         extended = 0.0  # by the shard, whatever is in it
@@ -111,16 +121,14 @@ def _change_costs(inputs: CostInputs, rate: float, prices: Prices) -> _ChangeCos
         billed = millions * math.ceil(record / BILLED_CHUNK) * BILLED_CHUNK * MILLION / 1e9
         out = millions * record * MILLION / 1e9
         stream = billed * prices.stream_in_gb + out * prices.stream_out_gb
-    seconds = millions * MILLION * FUNCTION_SECONDS_PER_CHANGE
     return _ChangeCosts(
-        writes=millions
-        * million_changes(inputs.item_bytes, prices, infrequent=inputs.infrequent_access),
+        writes=writes,
         retention=extended * prices.extended_gb_month + long_term * prices.long_term_gb_month,
         stream=stream,
         capture=millions
         * math.ceil(inputs.item_bytes / BILLED_CHUNK)
         * prices.change_capture_million,
-        function=seconds * FUNCTION_GB * prices.function_gb_second,
+        function=function,
     )
 
 
@@ -209,7 +217,7 @@ def _traffic(inputs: CostInputs, prices: Prices) -> Iterator[CostLine]:
         f"shards × {ROUNDS_A_DAY} rounds a day; × {PROBES_PER_PARALLEL_SHARD} where "
         "parallelizationFactor is above 1",
         f"a record and a write unit each: {_usd(put + prices.write_units_million)} per million",
-        millions * (put + prices.write_units_million),
+        None if inputs.table_stream else millions * (put + prices.write_units_million),
     )
     yield CostLine(
         "To another Region",
@@ -295,12 +303,26 @@ def _unit_price(prices: Prices, infrequent: bool) -> float:
     return prices.infrequent_write_units_million if infrequent else prices.write_units_million
 
 
+def _own_reads(inputs: CostInputs, prices: Prices) -> Iterator[CostLine]:
+    """List the reads of the proof that a table's own stream is through. Lambda's are free."""
+    if inputs.table_stream:
+        reads = PROOFS_A_MONTH * inputs.shards * READS_PER_PROOF
+        yield CostLine(
+            "Reads of the table's stream",
+            "shards × proofs that everything is applied (run, resume, switch); Lambda's are free",
+            f"{_usd(prices.stream_reads_million)} per million",
+            reads / MILLION * prices.stream_reads_million,
+        )
+
+
 def _stream_hour(inputs: CostInputs, prices: Prices) -> float:
+    if inputs.table_stream:
+        return 0.0
     return inputs.shards * prices.shard_hour if inputs.provisioned else prices.stream_hour
 
 
 def _extended_shards(inputs: CostInputs, prices: Prices) -> float:
-    if not inputs.provisioned or inputs.retention_days <= STANDARD_DAYS:
+    if inputs.table_stream or not inputs.provisioned or inputs.retention_days <= STANDARD_DAYS:
         return 0.0
     return HOURS_A_MONTH * inputs.shards * prices.extended_shard_hour
 

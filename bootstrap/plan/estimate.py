@@ -15,6 +15,7 @@ from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.prices import PRICES, Prices
 from bootstrap.plan.replication import Replication
 from bootstrap.plan.stream_throughput import (
+    NEW_ON_DEMAND_SHARDS,
     SHARD_READ_BYTES,
     StreamThroughput,
     shards_for,
@@ -62,6 +63,8 @@ class Estimate:
     """Where the time of the load comes from."""
     unpriced: tuple[str, ...] = ()
     """What the costs lack, because its price is unknown."""
+    other_month: float | None = None
+    """A month with the other buffer; None: not asked."""
 
     @property
     def until_read(self) -> Span:
@@ -74,6 +77,7 @@ def estimate(inspection: Inspection, replication: Replication, price: Prices = P
     source, made = inspection.source.table, derive_workload(inspection)
     size = source.size_bytes if source else 0
     inputs = cost_inputs_of(inspection, replication)
+    retentions = (1,) if replication.reads_table_stream else RETENTIONS
     export = _span(size / GB, EXPORT_PACE)
     load_time, evidence = _load_time(inspection, replication)
     return Estimate(
@@ -84,10 +88,11 @@ def estimate(inspection: Inspection, replication: Replication, price: Prices = P
         load=load_time,
         catch_up=_catch_up(export + load_time, made, throughput(inspection, replication)),
         once=sum(line.once for line in bill(inputs, price)),
-        monthly=tuple((days, _month(inputs, days, price)) for days in RETENTIONS),
-        bill=tuple(bill(dataclasses.replace(inputs, retention_days=RETENTIONS[0]), price)),
+        monthly=tuple((days, _month(inputs, days, price)) for days in retentions),
+        bill=tuple(bill(dataclasses.replace(inputs, retention_days=retentions[0]), price)),
         load_evidence=evidence,
         unpriced=tuple(unpriced(inputs, price)),
+        other_month=_month(_with_other_buffer(inputs), RETENTIONS[0], price),
     )
 
 
@@ -111,8 +116,26 @@ def cost_inputs_of(inspection: Inspection, replication: Replication) -> CostInpu
         shards=int(shards),
         provisioned=not stream.on_demand,
         parallelization_factor=replication.parallelization_factor,
-        keys=(0 if replication.stream_key_arn else 1) + replication.made_key_count,
+        keys=(0 if replication.stream_key_arn or replication.reads_table_stream else 1)
+        + replication.made_key_count,
+        table_stream=replication.reads_table_stream,
         other_region=replication.target_region != replication.consumer_region,
+    )
+
+
+def _with_other_buffer(inputs: CostInputs) -> CostInputs:
+    """Return the inputs of the same replication with the other buffer, and AWS's defaults for it.
+
+    A stream that the stack makes has a key that it makes, too.
+    """
+    if not inputs.table_stream:
+        return dataclasses.replace(inputs, table_stream=True, keys=max(0, inputs.keys - 1))
+    return dataclasses.replace(
+        inputs,
+        table_stream=False,
+        provisioned=False,
+        keys=inputs.keys + 1,
+        shards=max(inputs.shards, NEW_ON_DEMAND_SHARDS),
     )
 
 

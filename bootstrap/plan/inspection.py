@@ -138,7 +138,7 @@ class Inspection:
     source: SourceInspection
     target: TargetInspection
     pipeline: PipelineInspection | None
-    """None before the stack is deployed."""
+    """None before the stack is deployed, and where the buffer is the table's own stream."""
     keys: KeyInspection = field(default_factory=KeyInspection)
     unread: tuple[AccountError, ...] = ()
     """Listings that failed, where the reader tolerates it: what they list is unknown."""
@@ -179,7 +179,9 @@ def inspect(
     return Inspection(
         source=seen,
         target=there,
-        pipeline=_pipeline(source, target, deployment, listings) if deployment else None,
+        pipeline=_pipeline(source, target, deployment, listings)
+        if deployment and not replication.reads_table_stream
+        else None,
         keys=inspect_keys(source, target, replication, seen.table),
         adopted=_adopted(source, replication.adopted, listings) if replication.adopted else None,
         adopted_table=_adopted_table(target, there.table, replication, load, listings),
@@ -226,7 +228,9 @@ def _source(
             writes=WriteMetrics(0, 0, 0),
             running_exports=running,
         )
-    destinations = source.destinations(name)
+    # Where the buffer is the table's own stream, no destination matters, nor may be listed.
+    own = replication.reads_table_stream
+    destinations = Destinations((), now) if own else source.destinations(name)
     return SourceInspection(
         table=facts,
         destinations=destinations,

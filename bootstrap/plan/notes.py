@@ -49,7 +49,8 @@ def notes(inspection: Inspection, replication: Replication) -> Iterator[str]:
     yield from load_notes(inspection, replication)
     yield from _vector_indexes(inspection.source.table, replication)
     yield from _busy_partition(inspection)
-    yield from throughput_notes(inspection, replication)
+    if not replication.reads_table_stream:
+        yield from throughput_notes(inspection, replication)
     yield from adopted_notes(inspection, replication)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from bootstrap.core.formatting import number
 from bootstrap.journal.records import Wanted
 from bootstrap.plan.blocker import Blocker, refuse
+from bootstrap.plan.buffer_choice import table_stream_notes
 from bootstrap.plan.cross_account_check import NOT_TRIED
 from bootstrap.plan.estimate import Estimate, estimate
 from bootstrap.plan.inspection import Inspection
@@ -101,6 +102,7 @@ def make(
         actions=tuple(_actions(inspection, replication)),
         notes=(
             *notes(inspection, replication),
+            *table_stream_notes(inspection, replication, expected),
             *key_notes(inspection, replication),
             *(() if tried else (NOT_TRIED,)),
         ),
@@ -138,7 +140,7 @@ def _actions(inspection: Inspection, replication: Replication) -> list[Action]:
     deny = f"deny all writers but consumer and importer on {replication.target_table}"
     denies = replication.denies_other_writers and not replication.stack_owns_deny
     return [
-        Action("buffer", f"wait until {stream} receives the changes"),
+        Action("buffer", _buffer(inspection, replication, stream)),
         Action("export", f"{before}export {replication.source_table} as of two minutes later"),
         *_load(replication),
         *([Action("target-deny", deny)] if denies else []),
@@ -146,6 +148,18 @@ def _actions(inspection: Inspection, replication: Replication) -> list[Action]:
         Action("enable", f"switch {consumer} on"),
         Action("catch-up", "wait until everything in the stream has been applied"),
     ]
+
+
+def _buffer(inspection: Inspection, replication: Replication, stream: str) -> str:
+    if not replication.reads_table_stream:
+        return f"wait until {stream} receives the changes"
+    source = inspection.source.table
+    on = source is not None and source.stream_view is not None
+    first = "use" if on else "switch on"
+    return (
+        f"{first} {replication.stream_name}, let the consumer's role read it, and make the "
+        "consumer's event source mapping, disabled"
+    )
 
 
 def _load(replication: Replication) -> list[Action]:

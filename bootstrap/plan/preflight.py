@@ -8,6 +8,7 @@ from bootstrap.core.facts import EventSource
 from bootstrap.core.formatting import moment, size
 from bootstrap.plan.adopted_stream import adopted_blockers
 from bootstrap.plan.blocker import Blocker, quota_increase
+from bootstrap.plan.buffer_choice import table_stream_blockers
 from bootstrap.plan.bulk_load import bulk_blockers
 from bootstrap.plan.estimate import Estimate
 from bootstrap.plan.import_load import import_blockers
@@ -41,13 +42,17 @@ def blockers(
     for error in inspection.unread:
         yield Blocker(error.what, error.fix)
     yield from _source(inspection, replication)
-    yield from _destination(inspection, replication)
+    if replication.reads_table_stream:
+        yield from table_stream_blockers(inspection, replication, expected)
+    else:
+        yield from _destination(inspection, replication)
     yield from adopted_blockers(inspection, replication, expected)
     if inspection.pipeline and replication.deployment and not replication.adopted:
         yield from _stream(
             inspection.pipeline.stream, replication.deployment, expected, replication
         )
-    yield from throughput_blockers(inspection, replication)
+    if not replication.reads_table_stream:
+        yield from throughput_blockers(inspection, replication)
     yield from load_blockers(inspection, replication, stream_accepted=stream_accepted)
     yield from _partitions(inspection, replication)
     yield from _write_quota(inspection, replication)

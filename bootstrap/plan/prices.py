@@ -32,6 +32,9 @@ class Prices:
     """Kept on a stream on demand from the second to the seventh day, a GB and month."""
     long_term_gb_month: float = 0.023
     """Kept from the eighth to the 365th day, a GB and month."""
+    stream_reads_million: float = 0.20
+    """Reads of a table's own stream (GetRecords), a million. Lambda's are free (developer guide,
+    CostOptimization_StreamsUsage), and so are the first 2.5 million of a month."""
     change_capture_million: float = 0.10
     """Change data capture units, a million: one for each KB of the larger image."""
     write_units_million: float = 0.625

@@ -20,6 +20,7 @@ from bootstrap.core.stack_outputs import (
 from infra.key_config import PLACES
 from infra.key_services import key_services, places_with_made_keys
 from infra.stack_config import PROJECT, ConfigError, StackConfig, TableConfig
+from replicator.buffers import KINESIS, STREAMS
 
 INNER = {"source": "source.accountId", "target": "target.accountId", "tables": "tables[0].source"}
 """A first member of each section, for a section that is a secret as a whole."""
@@ -109,6 +110,8 @@ class Replication:
     """Keys that the stack makes for places and for the snapshot bucket."""
     adopted: AdoptedStream | None = None
     """None: the stream is the stack's."""
+    buffer: str = KINESIS
+    """`kinesis`, or `streams` for the table's own stream."""
     stream_mode: str = ""
     """As configured: ON_DEMAND or PROVISIONED; empty once the stack is deployed, when AWS says."""
     configured_shards: int | None = None
@@ -125,6 +128,11 @@ class Replication:
     """The tags of the stack's resources, which the target gets beside the source's."""
     unknown_settings: tuple[str, ...] = ()
     """Keys of the stack file that are secrets. Their defaults are assumed."""
+
+    @property
+    def reads_table_stream(self) -> bool:
+        """True if the buffer is the table's own stream."""
+        return self.buffer == STREAMS
 
     @property
     def partition(self) -> str:
@@ -147,12 +155,16 @@ class Replication:
     @property
     def stream_name(self) -> str:
         """The stream, as a sentence names it."""
+        if self.reads_table_stream:
+            return f"the stream of table {self.source_table}"
         if self.adopted:
             return f"stream {self.adopted.name}"
         return f"stream {self.deployment.stream_name}" if self.deployment else "the stack's stream"
 
     @property
     def stream_arn(self) -> str | None:
+        if self.reads_table_stream:
+            return None
         if self.adopted:
             return self.adopted.arn
         return self.deployment.stream_arn if self.deployment else None
@@ -206,6 +218,7 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
         load=table.load,
         config_key=f"tables[{_position(outputs, table)}]",
         adopted=_adopted(table) if table.adopts_stream else None,
+        buffer=table.buffer,
         stack=outputs.stack,
         stack_tags=outputs.tags,
         in_vpc=outputs.in_vpc,
@@ -367,6 +380,7 @@ def _of_config(
         ),
         config_key=f"tables[{config.tables.index(table)}]",
         adopted=_to_adopt(config, table, role),
+        buffer=table.buffer,
         stream_mode=table.stream_mode,
         configured_shards=table.shards,
         denies_other_writers=config.denies_other_writers(table),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from bootstrap.core.formatting import duration
 from bootstrap.plan.blocker import Blocker, quota_increase
 from bootstrap.plan.inspection import Inspection
+from bootstrap.plan.limits import PARTITION_WRITES
 from bootstrap.plan.replication import Replication
 from bootstrap.plan.workload import Workload, derive_workload
 
@@ -29,6 +30,7 @@ LARGE_ON_DEMAND_REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
 LARGE_ON_DEMAND_SHARDS, ON_DEMAND_SHARDS = 10_000, 200
 """The most that a stream on demand grows to without a raised quota: 10 GB/s or 200 MB/s."""
 MIB = 2**20
+PARTITION_BYTES = 10e9
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,9 @@ def throughput(inspection: Inspection, replication: Replication) -> StreamThroug
         if replication.consumer_region in LARGE_ON_DEMAND_REGIONS
         else ON_DEMAND_SHARDS
     )
+    if replication.reads_table_stream:
+        # DynamoDB sizes it with the table: a shard for each partition.
+        return StreamThroughput(True, float(_partitions(inspection)), math.inf)
     existing = inspection.adopted or inspection.pipeline
     if existing is not None:
         stream, shards = existing.stream, float(max(1, inspection.shards))
@@ -75,6 +80,15 @@ def throughput(inspection: Inspection, replication: Replication) -> StreamThroug
         shards = float(replication.configured_shards or 1)
         return StreamThroughput(False, shards, shards)
     return StreamThroughput(True, NEW_ON_DEMAND_SHARDS, quota)
+
+
+def _partitions(inspection: Inspection) -> int:
+    """Estimate the table's partitions: 10 GB and 1,000 write units each at most (developer guide,
+    HowItWorks.Partitions and bp-partition-key-design).
+    """
+    source, peak = inspection.source.table, inspection.source.writes.peak
+    held = source.size_bytes if source is not None else 0
+    return max(1, math.ceil(held / PARTITION_BYTES), math.ceil(peak / PARTITION_WRITES))
 
 
 def throughput_blockers(inspection: Inspection, replication: Replication) -> Iterator[Blocker]:

@@ -11,6 +11,7 @@ from bootstrap.core.bulk_facts import BulkFacts
 from bootstrap.core.durations import Timing
 from bootstrap.core.facts import KeyFacts, TableFacts, TtlStatus
 from bootstrap.core.ports import BulkLoads
+from bootstrap.core.stack_outputs import Outputs
 from bootstrap.plan import plan
 from bootstrap.plan.inspection import AdoptedTableClients, Inspection, inspect
 from bootstrap.plan.replication import Replication, of_outputs
@@ -35,7 +36,13 @@ def observed(
     world: FakeAws, running: Sequence[BulkFacts] = (), **table: Any
 ) -> tuple[Inspection, Replication]:
     """Inspect the world. `running`: bulk puts of the target account."""
-    stack = outputs(**table)
+    return observed_by(world, outputs(**table), running)
+
+
+def observed_by(
+    world: FakeAws, stack: Outputs, running: Sequence[BulkFacts] = ()
+) -> tuple[Inspection, Replication]:
+    """The same with these outputs of the stack."""
     replication = of_outputs(stack, stack.tables[0])
     source, target = FakeSource(world, lambda: None), FakeTarget(world, lambda: None)
     readers = AdoptedTableClients(
@@ -47,6 +54,11 @@ def observed(
 
 def planned(world: FakeAws, **table: Any) -> plan.Plan:
     return plan.make(*observed(world, **table))
+
+
+def planned_by(world: FakeAws, stack: Outputs | None = None) -> plan.Plan:
+    """The plan by these outputs of the stack."""
+    return plan.make(*observed_by(world, stack or outputs()))
 
 
 def source(**changes: Any) -> Callable[[FakeAws], None]:
