@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -342,6 +343,34 @@ def table(inputs: CostInputs = EXAMPLE, prices: Prices = PRICES) -> str:
     total = sum(line.monthly or 0.0 for line in bill(inputs, prices))
     rows.append(f"| **together** | | | **${total:,.0f}** |")
     return "\n".join(rows)
+
+
+BUFFER_EXAMPLES = (
+    dataclasses.replace(EXAMPLE, changes_per_second=10, table_gb=10),
+    dataclasses.replace(EXAMPLE, changes_per_second=100, table_gb=100),
+    EXAMPLE,
+)
+
+
+def buffer_table(prices: Prices = PRICES) -> str:
+    """Render a month with each buffer as a table of the documents, for tables of several sizes."""
+    rows = [
+        "| table, changes a second | Kinesis, 365 days | Kinesis, 7 days | the table's own stream |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for inputs in BUFFER_EXAMPLES:
+        months = [
+            _together(dataclasses.replace(inputs, retention_days=365), prices),
+            _together(dataclasses.replace(inputs, retention_days=7), prices),
+            _together(dataclasses.replace(inputs, table_stream=True, keys=0), prices),
+        ]
+        cells = " | ".join(f"${month:,.0f}" for month in months)
+        rows.append(f"| {inputs.table_gb:,.0f} GB, {inputs.changes_per_second:,.0f} | {cells} |")
+    return "\n".join(rows)
+
+
+def _together(inputs: CostInputs, prices: Prices) -> float:
+    return sum(line.monthly or 0.0 for line in bill(inputs, prices))
 
 
 def _usd(amount: float) -> str:

@@ -38,6 +38,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "calls that cross accounts": crossing_calls.crossing_table,
     "calls of services": crossing_calls.service_table,
     "bill": cost_model.table,
+    "buffers": cost_model.buffer_table,
     "parity": setting.compared_table,
     "promises and tests": promises.table,
     "commands during a switch": switch_tables.commands_table,
