@@ -10,8 +10,8 @@ from bootstrap.aws.tables import Tables, unless
 from bootstrap.core.errors import AccountError, UnavailableError
 from bootstrap.core.table_stream_facts import (
     VIEW,
+    RecordPlace,
     StreamPage,
-    StreamPlace,
     StreamShard,
     TableStreamFacts,
 )
@@ -161,10 +161,10 @@ def _shard(found: dict[str, Any]) -> StreamShard:
     )
 
 
-def _place(record: dict[str, Any]) -> StreamPlace:
+def _place(record: dict[str, Any]) -> RecordPlace:
     change = record["dynamodb"]
     identity = record.get("userIdentity") or {}
-    return StreamPlace(
+    return RecordPlace(
         number=change["SequenceNumber"],
         created=int(change["ApproximateCreationDateTime"].timestamp()),
         expired={name: identity.get(name) for name in TTL_IDENTITY} == TTL_IDENTITY,

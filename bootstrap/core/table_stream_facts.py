@@ -48,7 +48,7 @@ class TableStreamFacts:
 
 
 @dataclass(frozen=True)
-class StreamPlace:
+class RecordPlace:
     """A record's place in its stream. Nothing of the item is kept."""
 
     number: str
@@ -63,7 +63,7 @@ class StreamPlace:
 class StreamPage:
     """The records that one call read, in their order."""
 
-    places: Sequence[StreamPlace]
+    places: Sequence[RecordPlace]
     following: str | None
     """The iterator of the next page; None: the shard is closed and has no more records."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bootstrap.core.errors import Side, UnavailableError
 from bootstrap.core.ports import LedgerEntries
-from bootstrap.core.table_stream_facts import StreamPlace, StreamShard, label_of
+from bootstrap.core.table_stream_facts import RecordPlace, StreamShard, label_of
 from bootstrap.core.table_stream_ports import TableStreamReader
 from bootstrap.run.stream_tips import EMPTY_PAGES, PAGES_PER_LOOK
 from replicator.change import stream_order
@@ -76,7 +76,7 @@ class StreamRest:
         return all(each.finished for each in self._shards.values())
 
     def _read(self, shard_id: str, shard: _ShardRest) -> None:
-        found: list[StreamPlace] = []
+        found: list[RecordPlace] = []
         for _ in range(PAGES_PER_LOOK):
             if shard.finished:
                 break
@@ -104,7 +104,7 @@ class StreamRest:
             )
         return shard.iterator
 
-    def _sort(self, shard: _ShardRest, found: Sequence[StreamPlace]) -> None:
+    def _sort(self, shard: _ShardRest, found: Sequence[RecordPlace]) -> None:
         """Count the changes; keep the deletions behind the last record that has ended."""
         shard.changes += sum(not each.expired for each in found)
         shard.deletions += [each.number for each in found if each.expired]

@@ -355,7 +355,7 @@ BUFFER_EXAMPLES = (
 def buffer_table(prices: Prices = PRICES) -> str:
     """Render a month with each buffer as a table of the documents, for tables of several sizes."""
     rows = [
-        "| table, changes a second | Kinesis, 365 days | Kinesis, 7 days | the table's own stream |",
+        "| table, changes a second | Kinesis, 365 days | Kinesis, 7 days | own stream, 24 hours |",
         "| --- | ---: | ---: | ---: |",
     ]
     for inputs in BUFFER_EXAMPLES:

@@ -14,7 +14,7 @@ from typing import Any
 
 from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.ports import LedgerEntries
-from bootstrap.core.table_stream_facts import KEPT_HOURS, StreamPlace, StreamShard, label_of
+from bootstrap.core.table_stream_facts import KEPT_HOURS, RecordPlace, StreamShard, label_of
 from bootstrap.core.table_stream_ports import TableStreamReader
 from replicator.change import stream_order
 from replicator.ended_rows import EndedRow, ended_key
@@ -54,7 +54,7 @@ class _ShardReading:
     iterator: str | None = None
     read_to: str = ""
     """The number of the last record read."""
-    tip: StreamPlace | None = None
+    tip: RecordPlace | None = None
     """The last record read that was made up to the question."""
     later: list[str] = field(default_factory=list)
     """The numbers of the records after it."""
@@ -69,7 +69,7 @@ class _ShardReading:
     proved: str = ""
     """That record's number."""
 
-    def note(self, place: StreamPlace, question: float) -> None:
+    def note(self, place: RecordPlace, question: float) -> None:
         self.read_to = place.number
         if place.created <= question:
             # Also after a later one: what was made up to the question has to be proved.

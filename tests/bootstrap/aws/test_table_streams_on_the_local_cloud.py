@@ -20,7 +20,7 @@ from bootstrap.core.facts import EventSource
 from bootstrap.core.ports import LedgerEntries
 from bootstrap.core.table_stream_facts import (
     MappingRequest,
-    StreamPlace,
+    RecordPlace,
     TableStreamFacts,
     label_of,
 )
@@ -72,8 +72,8 @@ def reader(cloud: LocalCloud) -> AwsTableStreamReader:
     return AwsTableStreamReader(Calls(Side.SOURCE, "root"), streams_api(cloud))
 
 
-def read(reader: AwsTableStreamReader, iterator: str | None) -> list[StreamPlace]:
-    found: list[StreamPlace] = []
+def read(reader: AwsTableStreamReader, iterator: str | None) -> list[RecordPlace]:
+    found: list[RecordPlace] = []
     while iterator is not None:
         page = reader.read(iterator)
         assert page is not None
@@ -123,7 +123,7 @@ def test_an_iterator_by_time_begins_with_the_first_record_of_that_second_or_late
     facts = control.describe(stream.arn)
     assert facts is not None
 
-    def since(at: float | None) -> list[StreamPlace]:
+    def since(at: float | None) -> list[RecordPlace]:
         return [
             place
             for shard in facts.shards

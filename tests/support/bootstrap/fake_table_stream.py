@@ -12,8 +12,8 @@ from bootstrap.core.ports import ResourcePolicies
 from bootstrap.core.table_stream_facts import (
     VIEW,
     MappingRequest,
+    RecordPlace,
     StreamPage,
-    StreamPlace,
     StreamShard,
     TableStreamFacts,
     label_of,
@@ -37,7 +37,7 @@ ARRIVAL_SECONDS = 1.0
 
 @dataclass
 class _Shard:
-    records: list[tuple[StreamPlace, float]] = field(default_factory=list)
+    records: list[tuple[RecordPlace, float]] = field(default_factory=list)
     """With the moment at which each is in the stream."""
     consumed: int = 0
     parent: str = ""
@@ -49,9 +49,9 @@ class FakeTableStream:
 
     def __init__(self) -> None:
         self.shards = {OPEN: _Shard(), OTHER: _Shard()}
-        self.applied: list[StreamPlace] = []
+        self.applied: list[RecordPlace] = []
         """By the consumer, to the target."""
-        self.held_back: list[StreamPlace] = []
+        self.held_back: list[RecordPlace] = []
         """Those that met a closed gate: in quarantine, or left to the target's time to live."""
         self.protocol = PROTOCOL
         self.on = True
@@ -63,10 +63,10 @@ class FakeTableStream:
 
     def write(
         self, at: float, shard: str = OPEN, *, expired: bool = False, delay: float = ARRIVAL_SECONDS
-    ) -> StreamPlace:
+    ) -> RecordPlace:
         """Take a write, whose record comes `delay` seconds later."""
         self._number += 1
-        place = StreamPlace(str(self._number), int(at), expired)
+        place = RecordPlace(str(self._number), int(at), expired)
         self.shards[shard].records.append((place, at + delay))
         return place
 
@@ -89,7 +89,7 @@ class FakeTableStream:
     def disable_mapping(self, now: float) -> None:
         self.mapping_on, self.disabling_until = False, now + DISABLING_SECONDS
 
-    def waiting(self) -> list[StreamPlace]:
+    def waiting(self) -> list[RecordPlace]:
         """The records that the consumer has not been given."""
         return [p for each in self.shards.values() for p, _ in each.records[each.consumed :]]
 
@@ -115,7 +115,7 @@ class FakeTableStream:
             world.dynamodb.put_item(TableName=LEDGER, Item=row.to_item())
 
     def _end(
-        self, world: Any, due: list[StreamPlace], settings: Any, nonces: dict[str, str]
+        self, world: Any, due: list[RecordPlace], settings: Any, nonces: dict[str, str]
     ) -> None:
         closed = "closed" in nonces
         (self.held_back if closed else self.applied).extend(due)
