@@ -117,7 +117,8 @@ def _advice(inspection: Inspection, replication: Replication, expected: Estimate
             f"Export and load take {duration(needed.least)} to {duration(needed.most)}, well "
             f"within a day: buffer: {STREAMS} (the table's own stream) would do, at "
             f"${other:,.2f} a month instead of ${own:,.2f}. It keeps changes for {KEPT_HOURS} "
-            "hours: choose it for a migration of days, and Kinesis for a replica that stays or may be paused for longer."
+            "hours: choose it for a migration of days, and Kinesis for a replica that stays or may "
+            "be paused for longer."
         )
 
 

@@ -77,6 +77,8 @@ class RunMemory:
     putting: ProbePut | None = None
     caught_up: bool = False
     rounds: int = 0
+    stream_policy_put_at: float | None = None
+    """When this process put the policy of the table's own stream."""
     tips: StreamTips | None = None
     """The reading of the table's own stream up to what it held when the question was asked."""
 

@@ -126,8 +126,9 @@ def _maintain(context: StepContext, known: TableStream) -> Outcome:
         return Pending(
             f"the table's stream to be ENABLED (it is {facts.status})", context.timing.poll(5)
         )
-    if not _allowed(context):
-        return Acted()
+    outcome = _allow(context)
+    if outcome is not None:
+        return outcome
     outcome = stream_mapping.advance(context, known)
     if outcome is not None:
         return outcome
@@ -144,14 +145,18 @@ def _export_begun(context: StepContext) -> bool:
     return exported is not None and exported.begun
 
 
-def _allowed(context: StepContext) -> bool:
-    """Put the statement for the consumer's role into the stream's policy. True: it is there."""
+def _allow(context: StepContext) -> Outcome | None:
+    """Put the statement for the consumer's role into the stream's policy. None: it is there."""
+    memory, now = context.memory, context.journal.now()
     arn, role = context.stream_arn, context.table.consumer_role_arn
     policies = clients(context).policies
     seen = policies.read(arn)
     try:
         if stream_policy.allows(seen.document, arn, role):
-            return True
+            return None
+        put_at = memory.stream_policy_put_at
+        if put_at is not None and now - put_at < context.timing.policy_reading:
+            return Pending("the stream's resource policy to be read", context.timing.poll(5))
         wanted = stream_policy.with_reads(seen.document, arn, role)
     except PolicyError as error:
         raise BlockedError(
@@ -161,7 +166,8 @@ def _allowed(context: StepContext) -> bool:
             "credentials; correct it there, then run again",
         ) from error
     policies.replace(arn, seen, wanted)
-    return False
+    memory.stream_policy_put_at = now
+    return Acted()
 
 
 def _observe(context: StepContext, known: TableStream, table: TableFacts) -> Outcome:

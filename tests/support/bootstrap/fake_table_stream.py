@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.facts import EventSource
 from bootstrap.core.ports import ResourcePolicies
+from bootstrap.core.stream_policy import SID
 from bootstrap.core.table_stream_facts import (
     VIEW,
     MappingRequest,
@@ -31,6 +33,7 @@ LEDGER = "orders-ledger"
 MAPPING = "own-mapping-uuid"
 DISABLING_SECONDS = 20.0
 OPEN, OTHER = "shardId-1", "shardId-2"
+ENABLING_SECONDS = 30.0
 ARRIVAL_SECONDS = 1.0
 """From a write until its record is in the stream, and as long again until it is consumed."""
 
@@ -47,16 +50,24 @@ class _Shard:
 class FakeTableStream:
     """The stream of the source table, and what the consumer has done with its records."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fresh: bool = False) -> None:
+        """`fresh`: no run has begun, so the stream is off and there is no mapping."""
+        self.enabled_from = 0.0
+        """Until when it is ENABLING, once it was switched on."""
+        self.arn = "" if fresh else STREAM
+        self.streams = 0
+        """How many were switched on."""
+        self.made = 0
+        """How many mappings were made."""
         self.shards = {OPEN: _Shard(), OTHER: _Shard()}
         self.applied: list[RecordPlace] = []
         """By the consumer, to the target."""
         self.held_back: list[RecordPlace] = []
         """Those that met a closed gate: in quarantine, or left to the target's time to live."""
         self.protocol = PROTOCOL
-        self.on = True
-        self.mapping_there = True
-        self.mapping_on = True
+        self.on = self.mapping_there = self.mapping_on = not fresh
+        self.mapped = STREAM
+        """The stream that the mapping reads."""
         self.disabling_until = 0.0
         """Until when the mapping says that it is being disabled."""
         self._number = 10**24
@@ -81,7 +92,7 @@ class FakeTableStream:
             return None
         state = "Enabled" if self.mapping_on else "Disabled"
         state = "Disabling" if now < self.disabling_until else state
-        return EventSource(MAPPING, state, STREAM, "TRIM_HORIZON", result="OK")
+        return EventSource(MAPPING, state, self.mapped, "TRIM_HORIZON", result="OK")
 
     def enable_mapping(self) -> None:
         self.mapping_on = True
@@ -163,7 +174,14 @@ class FakeTableStreams(_Client):
 
     def switch_on(self, table: str) -> None:
         with self._call("switch_stream_on") as stream:
-            stream.on = True
+            if stream.on:
+                return
+            stream.on, stream.enabled_from = True, self._world.clock() + ENABLING_SECONDS
+            stream.streams += 1
+            stream.arn = STREAM.replace("2026-01-01", f"2026-01-{stream.streams:02}")
+            self._world.source = replace(
+                self._world.source, stream_view=VIEW, stream_arn=stream.arn
+            )
 
     def switch_off(self, table: str) -> None:
         with self._call("switch_stream_off") as stream:
@@ -175,9 +193,11 @@ class FakeTableStreams(_Client):
             shards = tuple(
                 StreamShard(name, each.parent, each.closed) for name, each in stream.shards.items()
             )
-            at = float(int(self._world.clock()))
+            now = self._world.clock()
+            on = stream.on and stream_arn == stream.arn
+            state = "ENABLED" if now >= stream.enabled_from else "ENABLING"
             return TableStreamFacts(
-                STREAM, "ENABLED" if stream.on else "DISABLED", VIEW, shards, at
+                stream_arn, state if on else "DISABLED", VIEW, shards, float(int(now))
             )
 
 
@@ -213,10 +233,21 @@ class FakeMappings(_Client):
 
     def find(self, function_arn: str, stream_arn: str) -> EventSource | None:
         with self._call("find_mapping") as stream:
-            return stream.mapping(self._world.clock())
+            found = stream.mapping(self._world.clock())
+            return found if found is not None and found.stream_arn == stream_arn else None
 
     def create(self, request: MappingRequest) -> EventSource:
-        raise AssertionError("No mapping is made here.")
+        with self._call("create_mapping") as stream:
+            statements = self._world.policies.statements(request.stream_arn)
+            if not any(each["Sid"] == SID for each in statements):
+                code = "InvalidParameterValueException"
+                raise AccountError(Side.TARGET, "Cannot access stream", fix="-", code=code)
+            assert not stream.mapping_there, "AWS refuses another one"
+            stream.mapping_there, stream.mapping_on, stream.mapped = True, False, request.stream_arn
+            stream.made += 1
+            made = stream.mapping(self._world.clock())
+            assert made is not None
+            return made
 
     def delete(self, uuid: str) -> None:
         with self._call("delete_mapping") as stream:

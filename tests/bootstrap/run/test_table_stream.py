@@ -1,0 +1,247 @@
+"""A run whose buffer is the table's own stream: made, watched, killed, paused, lost, abandoned."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from bootstrap.core.errors import AccountError, BlockedError, StillRunningError
+from bootstrap.core.run_options import Goal, RunOptions
+from bootstrap.core.state import State
+from bootstrap.core.stream_policy import SID
+from bootstrap.journal.records import Buffered, CaughtUp, Interrupted, Overran
+from bootstrap.journal.stream_records import TableStream
+from tests.support.bootstrap.fake_aws import CONSUMER, FakeAws, table_stream_outputs
+from tests.support.bootstrap.fake_table_stream import MAPPING, FakeTableStream
+from tests.support.bootstrap.kill_points import kill_at, quick
+from tests.support.bootstrap.killed_process import Process
+from tests.support.bootstrap.pauses import PAUSE, RESUME
+from tests.support.fakes.errors import Killed
+
+pytestmark = pytest.mark.promise("C3", "C6", "C10")
+
+HOUR = 3_600.0
+READS = ("GetItem", "Query", "BatchGetItem", "describe_", "find_", "mapping", "read_", "stream_")
+
+
+def fresh() -> FakeAws:
+    world = quick()
+    world.own_stream = FakeTableStream(fresh=True)
+    return world
+
+
+def own(world: FakeAws) -> FakeTableStream:
+    assert world.own_stream is not None
+    return world.own_stream
+
+
+def process(world: FakeAws, pid: int = 1, options: RunOptions | None = None) -> Process:
+    return Process(world, pid=pid, chosen=table_stream_outputs(), options=options)
+
+
+def run(world: FakeAws, pid: int = 1, options: RunOptions | None = None) -> Process:
+    made = process(world, pid, options)
+    made.go()
+    return made
+
+
+def check(world: FakeAws, made: Process, when: str = "") -> None:
+    stream = own(world)
+    assert made.run.journal.row.state is State.REPLICATING, when
+    assert (stream.streams, stream.made) == (1, 1), f"{when}: one stream, one mapping"
+    assert (len(world.exports), len(world.imports)) == (1, 1), when
+    ((request, _),) = world.exports.values()
+    assert request.export_time >= stream.enabled_from + 120, when
+    row = world.ledger_settings()
+    assert row["buffer"] == {"S": "streams"}, when
+    assert (row["stream"]["S"], row["mapping"]["S"]) == (stream.arn, MAPPING), when
+    (statement,) = world.policies.statements(stream.arn)
+    assert (statement["Sid"], statement["Principal"]) == (SID, {"AWS": CONSUMER}), when
+    assert world.ledger_settings()["expire"] == {"BOOL": True}, when
+
+
+def test_a_run_switches_the_stream_on_lets_the_consumer_read_it_and_makes_its_mapping() -> None:
+    world = fresh()
+    made = run(world)
+    check(world, made)
+    acts = ("switch_stream_on", "create_mapping", "export", "import_table", "enable_mapping")
+    assert world.order(*acts) == list(acts)
+    assert world.times("put_probes") == []
+    caught_up = made.run.journal.get(CaughtUp)
+    assert caught_up is not None and caught_up.retention_hours == 24
+
+
+def test_a_stream_that_is_on_already_is_used_and_stays_on_when_the_run_is_abandoned() -> None:
+    world = fresh()
+    stream = own(world)
+    stream.on, stream.arn = True, f"{world.source.arn}/stream/2026-01-01T00:00:00.000"
+    world.source = replace(world.source, stream_view="NEW_AND_OLD_IMAGES", stream_arn=stream.arn)
+    run(world)
+    assert world.times("switch_stream_on") == []
+    run(world, 2, RunOptions(goal=Goal.ABANDON))
+    assert world.times("switch_stream_off") == []
+    assert not stream.mapping_there
+    assert world.policies.statements(stream.arn) == []
+
+
+def test_abandon_takes_mapping_and_policy_away_and_switches_off_what_the_run_switched_on() -> None:
+    world = fresh()
+    run(world)
+    arn = own(world).arn
+    world.policies.rewrite(
+        arn,
+        lambda text: (text or "").replace(
+            '"Statement":[',
+            '"Statement":[{"Sid":"Theirs","Effect":"Deny","Principal":"*",'
+            f'"Action":"dynamodb:GetRecords","Resource":"{arn}"}},',
+        ),
+    )
+    world.clock.advance(60)
+    abandoned = run(world, 2, RunOptions(goal=Goal.ABANDON))
+    assert abandoned.run.journal.row.state is State.ABANDONED
+    assert world.order("disable_mapping", "delete_mapping", "switch_stream_off") == [
+        "disable_mapping",
+        "delete_mapping",
+        "switch_stream_off",
+    ]
+    assert [each["Sid"] for each in world.policies.statements(arn)] == ["Theirs"]
+    assert abandoned.run.journal.get(TableStream) is None
+
+
+@functools.cache
+def calls() -> list[str]:
+    world = fresh()
+    run(world)
+    return [seen.name for seen in world.seen]
+
+
+def moments() -> list[tuple[int, bool]]:
+    """Before each call; and after each that changes something, its answer lost."""
+    found = calls()
+    before = [(n, False) for n in range(1, len(found) + 1)]
+    return before + [(n, True) for n, name in enumerate(found, 1) if not name.startswith(READS)]
+
+
+def some_moments() -> list[tuple[int, bool]]:
+    """Before and after the calls that no other buffer has."""
+    acts = ("switch_stream_on", "create_mapping", "PutResourcePolicy", "put_resource_policy")
+    found = [n for n, name in enumerate(calls(), 1) if name in acts]
+    return [(n, after) for n in found for after in (False, True)] + moments()[::100]
+
+
+EVERY = pytest.param(moments, id="every", marks=(pytest.mark.slow, pytest.mark.matrix))
+
+
+@pytest.mark.parametrize("chosen", [some_moments, EVERY])
+def test_killed_at_any_call_the_next_run_has_one_stream_one_mapping_and_one_export(
+    chosen: Callable[[], list[tuple[int, bool]]],
+) -> None:
+    for number, after in chosen():
+        world = fresh()
+        kill_at(world, number, after)
+        with pytest.raises(Killed):
+            run(world)
+        world.on_call = lambda number, name, after: None
+        check(world, run(world, 2), f"killed {'after' if after else 'before'} call {number}")
+
+
+def test_changes_made_before_the_question_are_through_before_the_replica_counts_as_one() -> None:
+    world = fresh()
+    made = process(world)
+    made.start()
+    made.until(lambda: made.run.journal.row.state is State.EXPORTING)
+    stream = own(world)
+    for _ in range(5):
+        stream.write(world.clock())
+    world.consumer_works = False
+    made.until(lambda: bool(world.times("enable_mapping")))
+    for _ in range(40):
+        outcome = made.run.tick()
+        world.clock.sleep(getattr(outcome, "poll", 0))
+    assert made.run.journal.row.state is State.CATCHING_UP
+    world.consumer_works = True
+    made.until(lambda: made.run.journal.row.state is State.REPLICATING)
+    assert len(stream.applied) == 5
+
+
+def test_without_waiting_the_run_ends_while_the_consumer_works_off_the_backlog() -> None:
+    world = fresh()
+    world.consumer_works = False
+    first = process(world)
+    first.start()
+    first.until(lambda: first.run.journal.row.state is State.CATCHING_UP)
+    own(world).write(world.clock())
+    first.run.stop()
+    world.alive.discard(1)
+    with pytest.raises(StillRunningError, match="work through the stream"):
+        run(world, 2, RunOptions(wait=False))
+
+
+def test_a_pause_says_by_when_it_has_to_end_and_a_longer_one_is_a_gap() -> None:
+    world = fresh()
+    run(world)
+    world.clock.advance(2 * HOUR)
+    paused = run(world, 2, PAUSE)
+    history = [each.text for each in paused.store.history("orders", paused.run.journal.run_id)]
+    assert any("resume by" in text and "forgets changes" in text for text in history)
+    world.clock.advance(25 * HOUR)
+    resumed = process(world, 3, replace(RESUME, overwrite_target=True))
+    with pytest.raises(AccountError):
+        resumed.go()
+    assert resumed.run.journal.get(Overran) is not None
+    assert resumed.run.journal.row.state is State.DEGRADED
+
+
+def test_a_stream_switched_off_during_the_run_is_reported_and_begun_anew_as_a_gap() -> None:
+    world = fresh()
+    first = process(world)
+    first.start()
+    first.until(lambda: first.run.journal.row.state is State.IMPORTING)
+    stream = own(world)
+    lost = stream.arn
+    stream.on = False
+    world.source = replace(world.source, stream_view=None)
+    with pytest.raises(AccountError, match="was switched off after the export had begun") as caught:
+        first.until(lambda: False)
+    assert "backfill" in caught.value.fix
+    assert first.run.journal.get(Interrupted) is not None
+    first.run.stop()
+    world.alive.discard(1)
+    again = process(world, 2)
+    with pytest.raises(AccountError, match="lacks changes"):
+        again.go()
+    assert again.run.journal.row.state is State.DEGRADED
+    assert stream.arn != lost and stream.mapped == stream.arn
+    interrupted = again.run.journal.get(Interrupted)
+    assert interrupted is not None and interrupted.end >= stream.enabled_from
+    assert world.ledger_settings()["stream"] == {"S": stream.arn}
+
+
+def test_a_stream_of_another_view_type_blocks_the_run_before_anything_is_done() -> None:
+    world = fresh()
+    world.source = replace(world.source, stream_view="KEYS_ONLY", stream_arn="arn:theirs")
+    with pytest.raises(BlockedError, match="view type KEYS_ONLY"):
+        run(world)
+    assert own(world).streams == 0
+
+
+def test_a_mapping_deleted_by_another_hand_is_made_again() -> None:
+    world = fresh()
+    run(world)
+    own(world).mapping_there = False
+    again = run(world, 2)
+    assert again.run.journal.row.state is State.REPLICATING
+    assert own(world).made == 2
+    assert own(world).mapping_on
+
+
+def test_the_export_time_counts_from_the_first_observation_of_an_enabled_stream() -> None:
+    world = fresh()
+    made = process(world)
+    made.start()
+    made.until(lambda: made.run.journal.get(Buffered) is not None)
+    buffered = made.run.journal.get(Buffered)
+    assert buffered is not None and buffered.active_at >= own(world).enabled_from
