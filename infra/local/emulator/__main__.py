@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ctypes
+import gc
 import os
 import signal
 import socket
@@ -69,8 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if options.ready:
         _announce(options.ready, f"http://{HOST}:{port}")
+    _collect_seldom()
     asyncio.run(_serve(ministack.app.app, listener))
     return 0
+
+
+def _collect_seldom() -> None:
+    """Keep Python's collector from walking all tables' items again and again: they stay."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -71,6 +71,9 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
         "_scan",
         "_batch_get_item",
         "_transact_get_items",
+        # the text of expressions
+        "_tokenize",
+        "_condition_syntax_error",
         # secondary indexes
         "_apply_index_projection",
         "_index_key_type_reason",

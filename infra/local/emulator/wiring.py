@@ -18,6 +18,7 @@ from infra.local.emulator.chaos.stream_faults import ChaosTableStreams
 from infra.local.emulator.condition_keys import ConditionKeys
 from infra.local.emulator.decimal_arithmetic import CanonicalNumbers
 from infra.local.emulator.exports import ExportJobs
+from infra.local.emulator.expression_parsing import ExpressionParsing
 from infra.local.emulator.glue.job_runs import JobRuns
 from infra.local.emulator.imports import ImportJobs
 from infra.local.emulator.index_creation import IndexCreation
@@ -102,6 +103,7 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     BulkOperations(ministack, access, settings).install()
     JobRuns(ministack, settings).install()
     CanonicalNumbers(ministack).install()
+    ExpressionParsing(ministack).install()
     FunctionWorkers(ministack).install()
     FunctionLogs(ministack, access).install()
     mappings.install()
