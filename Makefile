@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+SPARK  := $(VENV)/.ready-spark
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve try-pulumi check types fast-tests test soak bench format clean build
@@ -19,6 +20,16 @@ $(READY): requirements.txt replicator/requirements.txt
 	@echo "Installing what requirements.txt pins into $(VENV) (once)…"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
+
+# Spark is large, and only `make test` and `make bench` need it. Its numpy is for Python 3.11 and 3.12.
+$(SPARK): requirements-spark.txt $(READY)
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then \
+	  echo "Installing what requirements-spark.txt pins into $(VENV) (once)…"; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-spark.txt && touch $@; \
+	else \
+	  echo "NOT TESTED: verification on Spark. Its packages are for Python 3.11 and 3.12, and this is $$($(BIN)/python -V)."; \
+	  echo "Try: make clean, then make PYTHON=python3.12 test"; \
+	fi
 
 # Most of what runs here is processes of a second or two: each would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
@@ -78,12 +89,12 @@ types: $(READY)
 fast-tests: $(READY)
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
-test: check  ## everything
+test: $(SPARK) check  ## everything
 	$(BIN)/python -m tests.pulumi_engine.cli
 	$(BIN)/pytest -q -m slow tests/simulation/test_simulation.py
 	$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m slow --ignore tests/simulation/test_simulation.py
 
-bench: $(READY)  ## measure the consumer and the verification beside the usual ways, deployments and switches
+bench: $(READY) $(SPARK)  ## measure the consumer and the verification beside the usual ways, deployments and switches
 	@$(BIN)/python -m tests.benchmarks
 	@$(BIN)/python -m tests.benchmarks.verification $(if $(LARGEST),--largest $(LARGEST))
 	@$(BIN)/python -m tests.benchmarks.deployment

@@ -17,6 +17,7 @@ from bootstrap.core.formatting import instant, number
 from bootstrap.core.stack_outputs import TableOutputs
 from bootstrap.journal.verification_records import as_json
 from bootstrap.verify.context import VerifyOptions
+from bootstrap.verify.engines.engine import ENGINES, PROCESS
 from bootstrap.verify.verify import Verification, VerifyResult
 
 EXIT_DIFFERENCES = 5
@@ -79,9 +80,15 @@ DIRECTORY = Path("build/verify")
 @click.option("--dry-run", is_flag=True, help="With --repair: only show what would be repaired.")
 @click.option("--yes", is_flag=True, help="With --repair: also repair more than 1,000 keys.")
 @click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default=PROCESS,
+    help="What compares the exports: processes on this machine, or Spark on it. Default: process.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Number of processes. Default: the number of cores, up to 4.",
+    help="Number of processes. Default: the number of cores, up to 4; with Spark, all of them.",
 )
 @click.option(
     "--fresh",
@@ -106,6 +113,7 @@ def verify(
     repair: bool,
     dry_run: bool,
     yes: bool,
+    engine: str,
     workers: int | None,
     fresh: bool,
     take_over: bool,
@@ -126,6 +134,9 @@ def verify(
     --repair applies the source's item, or its absence, where they differ: with the export's time
     less two minutes as its version, so that any later change stays. More than 1,000 keys are only
     shown unless --yes is given.
+
+    --engine spark compares with Spark, which requirements-spark.txt installs, instead of processes
+    of this tool. It finds the same differences. What is judged, reported and repaired is the same.
 
     Safe to interrupt: run the same command again and it resumes with the same exports and spool.
 
@@ -161,6 +172,7 @@ def verify(
             dry_run=dry_run,
             yes=yes,
             workers=workers,
+            engine=engine,
         )
 
     def work() -> int:

@@ -14,6 +14,7 @@ from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.run.step_context import StepContext
+from bootstrap.verify.engines.engine import PROCESS
 from bootstrap.verify.repair import Repairer
 from replicator.runtime import Clock
 
@@ -37,6 +38,7 @@ class VerifyOptions:
     dry_run: bool = False
     yes: bool = False
     workers: int | None = None
+    engine: str = PROCESS
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bootstrap.core.errors import BlockedError, UsageError
 from bootstrap.core.facts import ExportFacts
-from bootstrap.core.formatting import duration, number, size
+from bootstrap.core.formatting import duration, number
 from bootstrap.core.poller import Poller
 from bootstrap.core.ports import ExportService
 from bootstrap.core.suggestions import Command, suggest
@@ -21,11 +21,12 @@ from bootstrap.journal.verification_records import (
 )
 from bootstrap.run.goals import new_run_id
 from bootstrap.verify.compare import spool as spools
-from bootstrap.verify.compare.comparison import Comparison, compare
+from bootstrap.verify.compare.comparison import Comparison
 from bootstrap.verify.compare.comparison import ComparisonProgress as Compared
-from bootstrap.verify.compare.partitions import DIFFERENCE_BYTES
-from bootstrap.verify.compare.spool import JUDGEMENT_BYTES, Spool
+from bootstrap.verify.compare.spool import JUDGEMENT_BYTES, check_space
 from bootstrap.verify.context import VerifyContext, VerifyOptions
+from bootstrap.verify.engines.choice import choose_engine
+from bootstrap.verify.engines.engine import ComparisonTask
 from bootstrap.verify.export_pair import (
     ExportPair,
     read_export_of,
@@ -270,23 +271,12 @@ class ExportRounds:
         facts = context.source.table()
         assert facts is not None
         key = tuple(str(each["AttributeName"]) for each in facts.keys)
-        plan = spools.make_plan(source, target, key, options.sample)
-        needed = size(spools.spool_size(source, target, options.sample))
-        self._context.say(
-            f"Comparing in {options.spool}, which takes {needed}, and "
-            f"{DIFFERENCE_BYTES + JUDGEMENT_BYTES} bytes more for each key that differs."
-        )
-        spool = Spool.open(options.spool, source, target, plan)
-        comparison = compare(
-            source,
-            target,
-            spool,
-            context.opener,
-            workers=options.workers,
-            on_progress=self._compared_so_far,
+        comparison = choose_engine(context, options).compare(
+            ComparisonTask(source, target, key, options.sample, options.spool),
+            self._compared_so_far,
         )
         self.refuse_forgotten(moments)
-        spool.check_space(comparison.counts.differing * JUDGEMENT_BYTES)
+        check_space(comparison.directory, comparison.counts.differing * JUDGEMENT_BYTES)
         return ComparedPair(comparison, moments)
 
     def _compared_so_far(self, progress: Compared) -> None:

@@ -157,7 +157,7 @@ class Verification:
                     f"{found.percentage} of the keys are judged; continuing with later exports"
                 )
                 self._record(found)
-                last.comparison.spool.remove()
+                last.comparison.results.remove()
         if found.judged < options.until_judged:
             self._context.say(
                 f"{found.percentage} of the keys are judged after {rounds} rounds, less than "
@@ -166,7 +166,7 @@ class Verification:
         self._export_rounds.restore_recovery()
         self._record(found)
         self._resources.close()
-        last.comparison.spool.remove()
+        last.comparison.results.remove()
         return VerifyResult(found, report, rounds, self._dry_run, self._reads)
 
     def _judge(

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
+from typing import Protocol
 
 from bootstrap.core.objects import ObjectReaderFactory
 from bootstrap.verify.compare.partitions import (
@@ -49,17 +51,42 @@ class ComparisonProgress:
     of_partitions: int
 
 
+class Results(Protocol):
+    """The differing keys of a finished comparison, on disk or in a bucket."""
+
+    def differences(self) -> Iterator[Difference]:
+        """Read the differing keys lazily, in the order of key digests."""
+
+    def remove(self) -> None:
+        """Delete them, and all that the comparison has left behind."""
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """The result of a comparison, readable as long as its spool exists."""
+    """The result of a comparison, by any engine, readable until its results are removed.
+
+    `key` has the names of the key's attributes, sorted. `directory` exists, for temporary files.
+    """
 
     source: Export
     target: Export
-    spool: Spool
+    key: tuple[str, ...]
     counts: Counts
+    results: Results
+    directory: Path
 
     def differences(self) -> Iterator[Difference]:
-        """Read the differing keys from the spool, in the order of key digests."""
+        """Read the differing keys, in the order of key digests."""
+        return self.results.differences()
+
+
+@dataclass(frozen=True)
+class SpoolResults:
+    """The results of the one-process engine."""
+
+    spool: Spool
+
+    def differences(self) -> Iterator[Difference]:
         last = b""
         for partition in range(self.spool.plan.partitions):
             result = self.spool.result(partition)
@@ -71,6 +98,9 @@ class Comparison:
                     )
                 last = difference.key
                 yield difference
+
+    def remove(self) -> None:
+        self.spool.remove()
 
 
 def compare(
@@ -125,7 +155,7 @@ def compare(
                 f"{spool.directory} has {held} of the {export.items} digests of {export.arn}.",
                 fix=f"delete {spool.directory} and run again: the disk has lost a part of it",
             )
-    return Comparison(source, target, spool, counts)
+    return Comparison(source, target, spool.plan.key, counts, SpoolResults(spool), spool.directory)
 
 
 def _digest_file(

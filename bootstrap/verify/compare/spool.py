@@ -31,6 +31,9 @@ ITEMS_PER_PARTITION = 100_000
 """Approximate number for each side: two workers stay within 150 MB together."""
 MOST_PARTITIONS = 4096
 
+SPARK = "spark"
+"""Folder of the spool that belongs to the engine of that name, as `bootstrap.verify.spark` says."""
+
 JUDGEMENT_BYTES = 110
 """Bytes for each differing key while it is judged: its position and the result."""
 
@@ -137,7 +140,7 @@ class Spool:
 
     def remove(self) -> None:
         """Delete the spool's own files, and the directory if it is then empty."""
-        for name in (*SIDES, "results"):
+        for name in (*SIDES, "results", SPARK):
             shutil.rmtree(self.directory / name, ignore_errors=True)
         (self.directory / _STATE).unlink(missing_ok=True)
         if self.directory.exists() and _is_empty(self.directory):
@@ -161,20 +164,18 @@ class Spool:
         there = sum(
             path.stat().st_size for side in SIDES for path in self.directory.glob(f"{side}/*.run")
         )
-        self.check_space(spool_size(source, target, self.plan.sample) - there)
+        check_space(self.directory, spool_size(source, target, self.plan.sample) - there)
 
-    def check_space(self, needed: int) -> None:
-        """Raise SpoolSpaceError unless the disk has room for so many more bytes."""
-        exists = next(
-            each for each in (self.directory, *self.directory.absolute().parents) if each.exists()
+
+def check_space(directory: Path, needed: int) -> None:
+    """Raise SpoolSpaceError unless the disk of a directory has room for so many more bytes."""
+    exists = next(each for each in (directory, *directory.absolute().parents) if each.exists())
+    free = shutil.disk_usage(exists).free
+    if needed > free:
+        raise SpoolSpaceError(
+            f"The spool needs {needed:,} more bytes in {directory}, where {free:,} are free.",
+            fix="--spool DIR on a larger disk, or --sample FRACTION",
         )
-        free = shutil.disk_usage(exists).free
-        if needed > free:
-            raise SpoolSpaceError(
-                f"The spool needs {needed:,} more bytes in {self.directory}, where {free:,} are "
-                "free.",
-                fix="--spool DIR on a larger disk, or --sample FRACTION",
-            )
 
 
 def clear_spool(directory: Path, source: str, target: str) -> None:

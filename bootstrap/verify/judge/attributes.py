@@ -73,7 +73,7 @@ def explain_differences(
     Raises:
         DamagedExportError: a file has changed since it was compared.
     """
-    plan, directory = comparison.spool.plan, comparison.spool.directory
+    key, directory = comparison.key, comparison.directory
     source = partial(_read_items, objects, comparison.source, attrgetter("source_image"))
     target = partial(_read_items, objects, comparison.target, attrgetter("target_image"))
     of_source, of_target = (ExternalSort(directory, _HEAD.size) for _ in range(2))
@@ -87,17 +87,17 @@ def explain_differences(
         held = _TargetItems(values)
         for line in target(of_target, check):
             if line.difference.source is None:
-                yield line.alone(plan.key), line.judgement
+                yield line.alone(key), line.judgement
                 continue
             held.add(line)
             if held.size >= batch_bytes:
                 for ours in source(held.by_source(), check):
-                    yield held.explained(ours, plan.key), ours.judgement
+                    yield held.explained(ours, key), ours.judgement
                 held = _TargetItems(values)
         rest = heapq.merge(held.by_source(), of_source)
         for ours in source(rest, check):
             one = ours.difference.target is None
-            yield ours.alone(plan.key) if one else held.explained(ours, plan.key), ours.judgement
+            yield ours.alone(key) if one else held.explained(ours, key), ours.judgement
     finally:
         of_source.close()
         of_target.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 
-class Place(Protocol):
+class JobPlace(Protocol):
     """A folder of small files or objects: names are relative to it. Picklable, for Spark's workers.
 
     It raises errors of `bootstrap.core.errors`.
@@ -35,7 +35,7 @@ class Place(Protocol):
 
 @dataclass(frozen=True)
 class DirectoryPlace:
-    """A `Place` on this machine."""
+    """A `JobPlace` on this machine."""
 
     directory: Path
 

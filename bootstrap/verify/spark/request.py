@@ -1,4 +1,4 @@
-"""The request of one comparison on Spark: all that the job is told, as a JSON document."""
+"""The request of one comparison on Spark, as a JSON document: the job gets nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from bootstrap.core.errors import BlockedError
 from bootstrap.verify.exports.manifest import Export
-from bootstrap.verify.spark.places import Place
+from bootstrap.verify.spark.places import JobPlace
 
 REQUEST = "request.json"
 VERSION = 1
@@ -98,12 +98,12 @@ def make_request(
     )
 
 
-def write_request(place: Place, request: JobRequest) -> None:
+def write_request(place: JobPlace, request: JobRequest) -> None:
     """Write the request where the job looks for it."""
     place.write(REQUEST, request.to_json().encode())
 
 
-def read_request(place: Place) -> JobRequest:
+def read_request(place: JobPlace) -> JobRequest:
     """Read the request of a place.
 
     Raises:

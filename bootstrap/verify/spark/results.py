@@ -6,7 +6,7 @@ The counts are written last: where they are, the results are complete.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 
@@ -28,7 +28,7 @@ from bootstrap.verify.compare.partitions import (
     unpack_difference,
 )
 from bootstrap.verify.exports.manifest import DamagedExportError, DuplicateKeyError
-from bootstrap.verify.spark.places import Place
+from bootstrap.verify.spark.places import JobPlace
 from bootstrap.verify.spark.request import REQUEST, JobRequest
 
 COUNTS = "counts.json"
@@ -62,7 +62,7 @@ def part_name(bucket: int) -> str:
 class JobResults:
     """The finished results of a request. `parts` has the number of differences by bucket."""
 
-    place: Place
+    place: JobPlace
     counts: Counts
     parts: tuple[tuple[int, int], ...]
 
@@ -96,14 +96,14 @@ class JobResults:
 
 
 def write_results(
-    place: Place, request: JobRequest, counts: Counts, parts: tuple[tuple[int, int], ...]
+    place: JobPlace, request: JobRequest, counts: Counts, parts: tuple[tuple[int, int], ...]
 ) -> None:
     """Write what makes the parts, all written, a result. `parts` must be in order."""
     value = {"request": request.identity, "counts": asdict(counts), "parts": parts}
     place.write(COUNTS, json.dumps(value).encode())
 
 
-def read_results(place: Place, request: JobRequest) -> JobResults | None:
+def read_results(place: JobPlace, request: JobRequest) -> JobResults | None:
     """Read the finished results of a request; None while there are none.
 
     Raises:
@@ -124,8 +124,20 @@ def read_results(place: Place, request: JobRequest) -> JobResults | None:
     return results
 
 
-def write_error(place: Place, error: BootstrapError, name: str = ERROR) -> None:
-    """Write an error in the form that `raise_error` raises again."""
+def write_error(place: JobPlace, error: BootstrapError) -> None:
+    """Write the error that the job ends with."""
+    place.write(ERROR, json.dumps(describe_error(error)).encode())
+
+
+def raise_error(place: JobPlace) -> None:
+    """Raise the error that the job ended with, as the same class; return if there is none."""
+    body = place.read(ERROR)
+    if body is not None:
+        raise error_from(json.loads(body))
+
+
+def describe_error(error: BootstrapError) -> dict[str, Any]:
+    """Describe an error in the form that `error_from` makes it again."""
     value: dict[str, Any] = {
         "kind": next((name for name in _names(error) if name in _KINDS), BlockedError.__name__),
         "message": error.what,
@@ -134,22 +146,11 @@ def write_error(place: Place, error: BootstrapError, name: str = ERROR) -> None:
     }
     if isinstance(error, AccountError):
         value |= {"side": error.side.name, "code": error.code}
-    place.write(name, json.dumps(value).encode())
+    return value
 
 
-def _names(error: BootstrapError) -> list[str]:
-    return [kind.__name__ for kind in type(error).__mro__]
-
-
-def raise_error(place: Place, name: str = ERROR) -> None:
-    """Raise the error that the job ended with, as the same class; return if there is none."""
-    body = place.read(name)
-    if body is not None:
-        raise _error_from(body)
-
-
-def _error_from(body: bytes) -> BootstrapError:
-    value: dict[str, Any] = json.loads(body)
+def error_from(value: Mapping[str, Any]) -> BootstrapError:
+    """Make the error that was described; the nearest known class stands for an unknown one."""
     kind = _KINDS.get(value["kind"], BlockedError)
     about: dict[str, Any] = {
         "fix": Suggestion.parse(value["fix"]),
@@ -160,18 +161,22 @@ def _error_from(body: bytes) -> BootstrapError:
     return kind(value["message"], **about)
 
 
-def write_progress(place: Place, progress: ComparisonProgress) -> None:
+def _names(error: BootstrapError) -> list[str]:
+    return [kind.__name__ for kind in type(error).__mro__]
+
+
+def write_progress(place: JobPlace, progress: ComparisonProgress) -> None:
     """Write the progress of the running job."""
     place.write(PROGRESS, json.dumps(asdict(progress)).encode())
 
 
-def read_progress(place: Place) -> ComparisonProgress | None:
+def read_progress(place: JobPlace) -> ComparisonProgress | None:
     """Read the progress of the running job; None before it has said anything."""
     body = place.read(PROGRESS)
     return None if body is None else ComparisonProgress(**json.loads(body))
 
 
-def _refuse(place: Place, why: str) -> NoReturn:
+def _refuse(place: JobPlace, why: str) -> NoReturn:
     raise OtherResultsError(
         f"Reading the results of the comparison on Spark in {place.uri}: {why}.",
         fix=f"{place.deletion}; then the same command again, which compares again",

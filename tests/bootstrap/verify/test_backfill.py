@@ -15,7 +15,6 @@ from bootstrap.app.command_options import Selection
 from bootstrap.cli import backfill, verify
 from bootstrap.cli.main import main
 from bootstrap.core.errors import BlockedError, UsageError
-from bootstrap.verify import export_rounds
 from bootstrap.verify.backfill import (
     ALREADY_THERE,
     AMBIGUOUS,
@@ -26,6 +25,7 @@ from bootstrap.verify.backfill import (
     row_name,
     split_windows,
 )
+from bootstrap.verify.engines import process
 from bootstrap.verify.exports.manifest import DamagedExportError
 from bootstrap.verify.quarantine_writer import stream_record
 from bootstrap.verify.repair import APPLIED
@@ -102,7 +102,7 @@ def test_a_backfill_is_verified_by_exports_of_after_it_not_by_those_of_a_stopped
         raise Killed("with both exports taken")
 
     with monkeypatch.context() as patch:
-        patch.setattr(export_rounds, "compare", stopped)
+        patch.setattr(process, "compare", stopped)
         with pytest.raises(Killed):
             twin.verify()
     twin.world.clock.advance(24 * HOUR)

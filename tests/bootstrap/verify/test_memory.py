@@ -37,7 +37,7 @@ PROGRAM = """
 import dataclasses, json, resource, sys
 from pathlib import Path
 from bootstrap.verify import verify as verification
-from bootstrap.verify.compare.comparison import Comparison
+from bootstrap.verify.compare.comparison import SpoolResults
 from bootstrap.verify.compare.partitions import Counts
 from bootstrap.verify.export_rounds import ExportRounds as Rounds
 from bootstrap.verify.compare.spool import Spool
@@ -55,7 +55,7 @@ class Nothing:
 
 def synthetic(self, taken=Rounds.next):
     real = taken(self)
-    old = real.comparison.spool
+    old = real.comparison.results.spool
     spool = Spool(old.directory, dataclasses.replace(old.plan, partitions=PARTITIONS))
     step = (1 << 128) // KEYS
     tail = json.dumps(dataclasses.asdict(COUNTS)).encode()
@@ -65,7 +65,9 @@ def synthetic(self, taken=Rounds.next):
             for n in some:
                 file.write((n * step + 1).to_bytes(16, "big") + TAIL)
             file.write(tail + len(tail).to_bytes(4, "big"))
-    comparison = Comparison(real.comparison.source, real.comparison.target, spool, COUNTS)
+    comparison = dataclasses.replace(
+        real.comparison, counts=COUNTS, results=SpoolResults(spool), directory=spool.directory
+    )
     # Not caught up: nothing can be judged.
     moments = dataclasses.replace(real.moments, applied_by_now=0)
     return dataclasses.replace(real, comparison=comparison, moments=moments)

@@ -24,6 +24,7 @@ from bootstrap.journal.verification_records import (
 from bootstrap.verify import export_rounds, verify
 from bootstrap.verify.compare import external_sort
 from bootstrap.verify.compare.spool import OtherSpoolError, SpoolSpaceError
+from bootstrap.verify.engines import process
 from bootstrap.verify.exports.manifest import DamagedExportError
 from bootstrap.verify.judge.report import Report
 from bootstrap.verify.verify import VerifyResult
@@ -376,7 +377,7 @@ def test_new_exports_take_the_place_of_what_a_stopped_comparison_has_left(
         raise Killed("while it compared")
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(export_rounds, "compare", stopped)
+        patch.setattr(process, "compare", stopped)
         twin.verify()
     assert (twin.directory / "spool" / "state.json").exists()
     assert twin.verify(pid=201, fresh=True).verified.differences == 0
@@ -394,7 +395,8 @@ def test_a_spool_that_is_somebody_elses_is_refused_before_anything_is_exported(t
 def test_differences_that_do_not_fit_on_the_disk_are_not_begun_to_be_judged(
     twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export_rounds, "JUDGEMENT_BYTES", 10**18)
+    for module in (export_rounds, process):
+        monkeypatch.setattr(module, "JUDGEMENT_BYTES", 10**18)
     assert twin.verify().verified.equal == 20
     del twin.target.items["k1"]
     with pytest.raises(SpoolSpaceError, match="more bytes"):

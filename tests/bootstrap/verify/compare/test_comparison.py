@@ -20,7 +20,12 @@ import pytest
 from bootstrap.core.objects import ObjectReader
 from bootstrap.verify.compare import comparison, external_sort, partitions
 from bootstrap.verify.compare import spool as spools
-from bootstrap.verify.compare.comparison import Comparison, ComparisonProgress, compare
+from bootstrap.verify.compare.comparison import (
+    Comparison,
+    ComparisonProgress,
+    SpoolResults,
+    compare,
+)
 from bootstrap.verify.compare.partitions import Counts, Difference, DifferenceKind
 from bootstrap.verify.compare.spool import OtherSpoolError, Spool, SpoolSpaceError
 from bootstrap.verify.exports.lines import parse_image
@@ -50,6 +55,11 @@ def compared(
 ) -> Comparison:
     source, target = export(objects, 1, ours), export(objects, 2, theirs)
     return compare(source, target, opened(tmp_path, source, target), objects, workers=1)
+
+
+def spool_of(made: Comparison) -> Spool:
+    assert isinstance(made.results, SpoolResults)
+    return made.results.spool
 
 
 def explained(
@@ -137,8 +147,8 @@ def test_a_difference_names_its_digests_and_on_request_its_items(
 def test_equal_tables_are_equal_and_empty_ones_too(tmp_path: Path, objects: Directory) -> None:
     made = compared(tmp_path, objects, [], [])
     assert made.counts == Counts() and list(made.differences()) == []
-    made.spool.remove()
-    assert not made.spool.directory.exists()
+    spool_of(made).remove()
+    assert not spool_of(made).directory.exists()
     made = compared(tmp_path, objects, orders(100), orders(100))
     assert made.counts == Counts(100, 100, 100)
 
@@ -158,7 +168,7 @@ def test_many_partitions_and_several_passes_come_to_the_same(
     assert made.counts == Counts(996, 997, 992, 3, 4, 1)
     differing = [each.key for each in made.differences()]
     assert len(differing) == 8 and differing == sorted(differing)
-    assert made.spool.plan.partitions > 1
+    assert spool_of(made).plan.partitions > 1
 
 
 @pytest.mark.parametrize("at_once", [1, 30, 1000])
@@ -181,7 +191,7 @@ def test_where_nothing_is_alike_the_places_come_some_at_a_time(
 
 def test_results_that_are_not_in_order_are_refused(tmp_path: Path, objects: Directory) -> None:
     made = compared(tmp_path, objects, orders(2), [])
-    result = made.spool.result(0)
+    result = spool_of(made).result(0)
     whole, size = result.read_bytes(), partitions.DIFFERENCE_BYTES
     result.write_bytes(whole[size : 2 * size] + whole[:size] + whole[2 * size :])
     with pytest.raises(OtherSpoolError, match="not in the order") as caught:
@@ -221,7 +231,7 @@ def test_the_size_of_the_spool_is_known_before_it_is_written(
 ) -> None:
     made = compared(tmp_path, objects, orders(3000), orders(3000))
     reported = spools.spool_size(made.source, made.target)
-    runs = made.spool.directory.glob("*/*.run")
+    runs = spool_of(made).directory.glob("*/*.run")
     assert reported <= sum(path.stat().st_size for path in runs) < reported * 1.01
     assert spools.spool_size(made.source, made.target, 0.1) == reported // 10
 
@@ -363,9 +373,9 @@ def test_nothing_that_differs_is_written_where_it_can_be_found(
 ) -> None:
     monkeypatch.setattr(external_sort, "AT_ONCE", 1)
     made = compared(tmp_path, objects, orders(50), orders(40))
-    before = set(made.spool.directory.rglob("*"))
+    before = set(spool_of(made).directory.rglob("*"))
     for _ in explained(objects, made, made.differences()):
-        assert set(made.spool.directory.rglob("*")) == before
+        assert set(spool_of(made).directory.rglob("*")) == before
 
 
 def test_a_line_that_is_gone_is_noticed(tmp_path: Path, objects: Directory) -> None:
@@ -385,14 +395,14 @@ def test_processes_come_to_what_one_comes_to_and_bring_errors_home(
     theirs[5]["total"] = {"N": "-1"}
     source, target = export(objects, 1, ours), export(objects, 2, theirs)
     alone = compare(source, target, opened(tmp_path, source, target), objects, workers=1)
-    runs = {p: p.read_bytes() for p in alone.spool.directory.rglob("*.run")}
+    runs = {p: p.read_bytes() for p in spool_of(alone).directory.rglob("*.run")}
     differences = list(alone.differences())
-    alone.spool.remove()
+    spool_of(alone).remove()
     several = compare(source, target, opened(tmp_path, source, target), objects, workers=2)
     assert several.counts == alone.counts == Counts(3000, 3001, 2999, extra=1, different=1)
-    assert {p: p.read_bytes() for p in several.spool.directory.rglob("*.run")} == runs
+    assert {p: p.read_bytes() for p in spool_of(several).directory.rglob("*.run")} == runs
     assert list(several.differences()) == differences
-    several.spool.remove()
+    spool_of(several).remove()
     path = objects.root / BUCKET / target.files[2].key
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(DamagedExportError) as caught:
