@@ -29,7 +29,8 @@ JOB_ACTIONS = ("glue:BatchStopJobRun", "glue:GetJobRun", "glue:GetJobRuns", "glu
 """Of the operators. The role is the job's: none of them takes iam:PassRole."""
 # What the job's agent asks for (AWSGlueServiceRole), also where the group is there.
 LOG_ACTIONS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
-JOB_RESULT_ACTIONS = ("s3:AbortMultipartUpload", "s3:PutObject")
+# It deletes the error of an earlier attempt, and its progress at the end.
+JOB_RESULT_ACTIONS = ("s3:DeleteObject", "s3:PutObject")
 OPERATOR_RESULT_ACTIONS = ("s3:DeleteObject", "s3:PutObject")
 LOG_STREAMS = ("error", "output")
 """Ends of the names of both log groups: Glue adds them to `--custom-logGroup-prefix` (AWS Glue

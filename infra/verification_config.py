@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.config_validation import NOT_GIVEN, ConfigReader
-from infra.verification_names import ENGINES, GLUE, PROCESS, WORKER_TYPES
+from infra.verification_names import ENGINES, GLUE, PROCESS, USUAL_WORKERS, WORKER_TYPES
 
 LEAST_WORKERS, MOST_WORKERS = 2, 299
 """One worker is the driver's (Glue API reference, StartJobRun, WorkerType G.1X)."""
@@ -24,7 +24,7 @@ class VerificationConfig:
     """The engine that compares two exports for `verify`, unless `--engine` says otherwise.
     `process`: on the machine that runs it. `spark`: there too, by Spark. `glue`: by AWS Glue in the
     target account; the stack makes the job then, with its role and its log groups."""
-    workers: int = 10
+    workers: int = USUAL_WORKERS
     """Workers of a run, the driver's among them. 10: Glue's own default; `verify --estimate` says
     what more of them save."""
     worker_type: str = "G.1X"

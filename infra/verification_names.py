@@ -12,6 +12,8 @@ DPUS = {"G.1X": 1, "G.2X": 2, "G.4X": 4, "G.8X": 8}
 """Data processing units of a worker, each of 4 vCPUs and 16 GB of memory (AWS Glue Developer Guide,
 worker-types)."""
 WORKER_TYPES = tuple(DPUS)
+USUAL_WORKERS = 10
+"""Glue's own default."""
 
 EXPORTS = "verify"
 """Prefix of the snapshot bucket under which `verify` exports both tables."""

@@ -21,6 +21,7 @@ from bootstrap.plan.stream_throughput import (
     shards_for,
     throughput,
 )
+from bootstrap.plan.verification_estimate import VerificationEstimate, estimate_verification
 from bootstrap.plan.workload import UPDATE_SHARE, Workload, derive_workload
 
 GB = 1e9
@@ -65,6 +66,8 @@ class Estimate:
     """What the costs lack, because its price is unknown."""
     other_month: float | None = None
     """A month with the other buffer; None: not asked."""
+    verification: VerificationEstimate | None = None
+    """Of one comparison of both tables; their exports take as long as the export above."""
 
     @property
     def until_read(self) -> Span:
@@ -93,6 +96,13 @@ def estimate(inspection: Inspection, replication: Replication, price: Prices = P
         load_evidence=evidence,
         unpriced=tuple(unpriced(inputs, price)),
         other_month=_month(_with_other_buffer(inputs), RETENTIONS[0], price),
+        verification=estimate_verification(
+            source.items if source else 0,
+            size,
+            workers=replication.glue_workers,
+            dpus=replication.glue_dpus,
+            price=price,
+        ),
     )
 
 

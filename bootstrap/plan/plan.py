@@ -104,6 +104,7 @@ def make(
             *notes(inspection, replication),
             *table_stream_notes(inspection, replication, expected),
             *key_notes(inspection, replication),
+            *_verification_notes(expected),
             *(() if tried else (NOT_TRIED,)),
         ),
         wanted=wants,
@@ -111,6 +112,11 @@ def make(
         estimate=expected,
         priced_by=prices.origin,
     )
+
+
+def _verification_notes(expected: Estimate) -> tuple[str, ...]:
+    advice = expected.verification.advice if expected.verification else ""
+    return (f"{advice[0].upper()}{advice[1:]}.",) if advice else ()
 
 
 def make_load(

@@ -59,6 +59,8 @@ class Prices:
     """Written to CloudWatch Logs, a GB."""
     logs_gb_month: float = 0.03
     """Kept in CloudWatch Logs, a GB and month."""
+    glue_dpu_hour: float = 0.44
+    """A data processing unit of a job on AWS Glue, an hour; by the second, from one minute on."""
     key_month: float = 1.0
     metric_month: float = 0.30
     alarm_month: float = 0.10

@@ -66,6 +66,7 @@ def _estimate(plan: Plan) -> list[str]:
         f"  {plan.load_step:10} {_span(expected.load)}",
         *([f"             ({expected.load_evidence})"] if plan.load_step == "load" else []),
         f"  catch-up   {catch_up}",
+        *([f"  verify     {expected.verification.text}"] if expected.verification else []),
         f"  cost once  ${expected.once:,.2f}",
         f"  a month    {costs} of retention",
         *_bill(plan),
@@ -109,6 +110,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
             "loadSeconds": _pair(expected.load),
             "loadEvidence": expected.load_evidence,
             "catchUpSeconds": _pair(expected.catch_up),
+            "verification": expected.verification.json if expected.verification else None,
             "onceUsd": round(expected.once, 2),
             "monthlyUsd": {str(days): round(cost, 2) for days, cost in expected.monthly},
             "bill": [

@@ -20,6 +20,7 @@ from bootstrap.core.stack_outputs import (
 from infra.key_config import PLACES
 from infra.key_services import key_services, places_with_made_keys
 from infra.stack_config import PROJECT, ConfigError, StackConfig, TableConfig
+from infra.verification_names import DPUS, USUAL_WORKERS
 from replicator.buffers import KINESIS, STREAMS
 
 INNER = {"source": "source.accountId", "target": "target.accountId", "tables": "tables[0].source"}
@@ -108,6 +109,10 @@ class Replication:
     deployed stack may have been edited since, which no one sees here."""
     made_key_count: int = 0
     """Keys that the stack makes for places and for the snapshot bucket."""
+    glue_workers: int = USUAL_WORKERS
+    glue_dpus: int = USUAL_WORKERS
+    """Workers of a verification's job on Glue, and their data processing units; the defaults of a
+    stack file where the stack has no job."""
     adopted: AdoptedStream | None = None
     """None: the stream is the stack's."""
     buffer: str = KINESIS
@@ -198,6 +203,7 @@ class UndeployedStack:
 
 def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
     """Return the replication of a table of a deployed stack."""
+    job = outputs.verification.job
     return Replication(
         source_table=table.source_table,
         source_table_arn=table.source_table_arn,
@@ -215,6 +221,8 @@ def of_outputs(outputs: Outputs, table: TableOutputs) -> Replication:
         key_services=outputs.key_services,
         snapshot_key_arn=outputs.snapshot_key_arn or None,
         made_key_count=outputs.made_key_count,
+        glue_workers=job.workers if job else USUAL_WORKERS,
+        glue_dpus=job.dpus if job else USUAL_WORKERS,
         load=table.load,
         config_key=f"tables[{_position(outputs, table)}]",
         adopted=_adopted(table) if table.adopts_stream else None,
@@ -370,6 +378,8 @@ def _of_config(
         key_services={place: key_services(place, config) for place in PLACES},
         snapshot_key_arn=config.keys.given("target") if config.snapshots_under_place_key else None,
         made_key_count=len(places_with_made_keys(config)),
+        glue_workers=config.verification.workers,
+        glue_dpus=config.verification.workers * DPUS[config.verification.worker_type],
         makes_target_key=config.keys.makes("target") and not (table.target_key or table.load.adopt),
         deployment=None,
         load=LoadSettings(

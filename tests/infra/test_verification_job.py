@@ -87,7 +87,7 @@ def test_the_job_reads_exports_writes_its_results_and_touches_no_table(stack: De
         "s3:GetObject": sorted(f"{BUCKET}/{prefix}" for prefix in reads),
         "s3:ListBucket": [BUCKET],
         "s3:PutObject": [f"{BUCKET}/verify-jobs/*"],
-        "s3:AbortMultipartUpload": [f"{BUCKET}/verify-jobs/*"],
+        "s3:DeleteObject": [f"{BUCKET}/verify-jobs/*"],
         "logs:CreateLogGroup": logs,
         "logs:CreateLogStream": logs,
         "logs:PutLogEvents": logs,

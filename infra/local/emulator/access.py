@@ -145,6 +145,10 @@ class PermissionChecks:
             # AWS asks for the alias and its key (Service Authorization Reference, AWS KMS).
             alias = named(body, "AliasName")
             return f"arn:aws:kms:{region}:{account}:{alias}" if alias else arn
+        if service == "logs" and named(body, "logStreamName"):
+            # Of a stream, new or not, AWS asks for the group's ARN with what follows it (Amazon
+            # CloudWatch Logs User Guide, iam-access-control-overview-cwl).
+            return f"{arn}:log-stream:{named(body, 'logStreamName')}"
         if service == "glue" and ":table/" in arn and headers.get("x-amz-target", "")[-3:] == "Job":
             # Of a new job, as of a new function, the request has the name alone.
             return arn.replace(":table/", ":job/")
