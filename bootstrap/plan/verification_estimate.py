@@ -43,7 +43,7 @@ class VerificationEstimate:
         least, most = self.glue_seconds
         cheap, dear = self.glue_cost
         return (
-            f"{duration(self.process_seconds)} in {self.processes} processes here; "
+            f"{duration(max(1.0, self.process_seconds))} in {self.processes} processes here; "
             f"{duration(least)} to {duration(most)} and ${cheap:,.2f} to ${dear:,.2f} on Glue "
             f"with {self.workers} workers"
         )
