@@ -112,12 +112,22 @@ def _record(raw: Mapping[str, Any]) -> Record:
         sub_sequence=0,
         partition_key="",
         # A stream takes a change as it is made. Unknown counts as long ago.
-        arrival=_seconds(body.get("ApproximateCreationDateTime")) or 0.0,
+        arrival=_arrival(body.get("ApproximateCreationDateTime")),
         aggregated=False,
         data=json.dumps(raw, ensure_ascii=False, separators=(",", ":")).encode(
             "utf-8", "surrogatepass"
         ),
     )
+
+
+def _arrival(moment: Any) -> float:
+    """Return the seconds since 1970, 0 where they cannot be those of a change."""
+    seconds = _seconds(moment) or 0.0
+    return seconds if seconds < _END_OF_TIME else 0.0
+
+
+_END_OF_TIME = 7_258_118_400
+"""The year 2200. Milliseconds are far beyond it."""
 
 
 def _seconds(moment: Any) -> float | None:

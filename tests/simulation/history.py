@@ -17,6 +17,10 @@ MILLISECOND, SECOND = 1_000, 1_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3_600 * SECOND, 86_400 * SECOND
 
 
+_GRAIN = {"u": 1, "m": MILLISECOND, "s": SECOND}
+"""Microseconds that a record of each precision cannot tell apart."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Schema:
     """Key attributes by type, hash key first."""
@@ -117,7 +121,12 @@ class Taste:
 
 
 def tie_group(one: SourceChange, other: SourceChange) -> bool:
-    """Whether the consumer cannot tell by timestamps which of two changes is the newer."""
+    """Whether the consumer cannot tell by timestamps which of two changes is the newer.
+
+    A change to the second has a number as well, which tells it from every other.
+    """
+    if one.precision == "s":
+        return False
     if one.precision == other.precision:
         return one.stamp == other.stamp
     return one.stamp // MILLISECOND == other.stamp // MILLISECOND
@@ -166,6 +175,8 @@ def draw(
 
 def _with_room(life: _Key, now: int, precision: str, most: int) -> int:
     """The moment at which one more change does not crowd its timestamp."""
+    if precision == "s":
+        return now
     there = life.in_this_millisecond(now)
     exact = all(change.precision == "u" for change in there) and precision == "u"
     crowd = [change for change in there if change.made == now] if exact else there
@@ -204,7 +215,7 @@ def _change(
         if fits and chance.random() < taste.rejects:
             new, fits = {**new, "g": {"N": str(number)}}, False
         life.contents.append(new)
-    stamp = now if precision == "u" else now // MILLISECOND * MILLISECOND
+    stamp = now // _GRAIN[precision] * _GRAIN[precision]
     change = SourceChange(number, key, len(life.changes) + 1, now, stamp, precision, old, new, fits)
     life.changes.append(change)
     life.current = new

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from unittest import mock
 
@@ -22,15 +22,26 @@ from bootstrap.quarantine.redrive_policy import RedriveDecision, decide_redrive
 from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
 from replicator import settings
 from replicator.call_context import CallContext
-from replicator.change import Change, Entry, Precision, Probe, Version
-from replicator.consumer import batch, decode, key_queue, kinesis_records, ledger, ledger_entry
+from replicator.change import Change, Entry, Precision, Probe, Version, stream_order
+from replicator.consumer import (
+    batch,
+    decode,
+    key_queue,
+    kinesis_records,
+    ledger,
+    ledger_entry,
+    ordering,
+    stream_records,
+)
 from replicator.consumer.decode import Content, Foreign, Record, Unusable
-from replicator.consumer.key_queue import KeyQueue, QuarantineCandidate
+from replicator.consumer.ended_writer import EndedWriter
+from replicator.consumer.key_queue import KeyQueue, QuarantineCandidate, RecordState
 from replicator.consumer.lane_shards import LaneShards
 from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.ordering import Verdict, decide
 from replicator.consumer.outcome import NeedsNote, Result, Retry, Superseded
-from replicator.consumer.writer import Attempt
+from replicator.consumer.stream_records import record_order
+from replicator.consumer.writer import Attempt, Pin
 from replicator.settings import ConsumerSettings, SettingsRow
 
 Plant = Callable[[], contextlib.AbstractContextManager[Any]]
@@ -43,6 +54,18 @@ ALWAYS = "attribute_exists(k) OR attribute_not_exists(k)"
 def fault(name: str) -> Callable[[Plant], Plant]:
     def register(plant: Plant) -> Plant:
         FAULTS[name] = plant
+        return plant
+
+    return register
+
+
+STREAM_FAULTS: dict[str, Plant] = {}
+"""Faults with a table's own stream, looked for in the histories that have one."""
+
+
+def stream_fault(name: str) -> Callable[[Plant], Plant]:
+    def register(plant: Plant) -> Plant:
+        STREAM_FAULTS[name] = plant
         return plant
 
     return register
@@ -73,14 +96,16 @@ def ties_ignored() -> Iterator[None]:
     only_older = f"{ledger_entry.NONE} OR ({ledger_entry.OLDER}) OR ({ledger_entry.OLDER_COARSELY})"
     condition = ledger_entry.condition
 
-    def by_time(change: Entry, pin: Entry | None) -> dict[str, Any]:
+    def by_time(change: Entry, pin: Pin) -> dict[str, Any]:
+        if change.version.order:
+            return condition(change, pin)
         values = condition(change, pin)["ExpressionAttributeValues"]
         used = {name: values[name] for name in (":p", ":q", ":t", ":first")}
         return {"ConditionExpression": only_older, "ExpressionAttributeValues": used}
 
     def by_time_alone(entry: Entry | None, change: Entry) -> Verdict:
         verdict = decide(entry, change)
-        return verdict if verdict is Verdict.NEWER else Verdict.OLDER
+        return verdict if verdict is Verdict.NEWER or change.version.order else Verdict.OLDER
 
     with (
         mock.patch.object(ledger, "condition", by_time),
@@ -169,21 +194,18 @@ def gate_missed() -> Any:
 
 @fault("sequence numbers are compared as text")
 def compared_as_text() -> Any:
-    def report_from(failed: Iterable[str]) -> batch.Report:
-        lowest = min(failed, default=None)
-        return {"batchItemFailures": [] if lowest is None else [{"itemIdentifier": lowest}]}
+    def first(self: batch.Batch, failed: Sequence[RecordState]) -> RecordState:
+        return min(failed, key=lambda state: state.record.sequence_number)
 
-    return mock.patch.object(batch, "report_from", report_from)
+    return mock.patch.object(batch.Batch, "_first", first)
 
 
 @fault("a failed record is left out of the report")
 def left_out() -> Any:
-    report = batch.report_from
+    def first(self: batch.Batch, failed: Sequence[RecordState]) -> RecordState:
+        return failed[min(1, len(failed) - 1)]
 
-    def report_from(failed: Iterable[str]) -> batch.Report:
-        return report(list(failed)[1:])
-
-    return mock.patch.object(batch, "report_from", report_from)
+    return mock.patch.object(batch.Batch, "_first", first)
 
 
 @fault("the batch-mate of a quarantined change is dropped")
@@ -354,6 +376,78 @@ def no_index_of_shards() -> Any:
         return True
 
     return mock.patch.object(LaneShards, "include", included)
+
+
+@stream_fault("numbers of a table's stream are compared as they are")
+def numbers_of_any_length() -> Any:
+    def unpadded(label: str, number: str) -> str:
+        return f"{label}#{number}"
+
+    def ended(record: Record) -> str:  # the rows keep their names
+        return stream_order(record.shard_id, record.sequence_number)
+
+    return _both(
+        mock.patch.object(
+            stream_records,
+            "record_order",
+            lambda record: unpadded(record.shard_id, record.sequence_number),
+        ),
+        mock.patch.object(batch, "record_order", ended),
+    )
+
+
+@stream_fault("changes of a table's stream are ordered by their seconds")
+def by_second() -> Any:
+    loose = f"{ledger_entry.NONE} OR (p = :second AND t <= :t AND q <> :q AND t <= :last)"
+    return mock.patch.object(ledger_entry, "NEWER_BY_ORDER", _with_values(loose))
+
+
+@stream_fault("a row says that a batch has ended while a record waits")
+def hasty_row() -> Any:
+    def written(self: batch.Batch) -> None:
+        if self._parts.ended is not None:
+            last = self._states[-1].record
+            self._parts.ended.write(record_order(last), self._settings, self._context)
+
+    return mock.patch.object(batch.Batch, "_write_ended_row", written)
+
+
+@stream_fault("a batch ends without the row that says so")
+def no_row() -> Any:
+    def written(self: EndedWriter, *args: Any) -> bool:
+        return True
+
+    return mock.patch.object(EndedWriter, "write", written)
+
+
+@stream_fault("a burst stays in a stream that forgets it")
+def endless_patience() -> Any:
+    return mock.patch.object(batch.Batch, "_is_forgotten_soon", lambda self: False)
+
+
+@stream_fault("of a batch of a table's stream the newest second is applied, not the highest number")
+def scheduled_by_second() -> Any:
+    def schedule(changes: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        if not changes[0].version.order:
+            return ordering.schedule(changes)
+        last = max(change.version.second for change in changes)
+        first = next(change for change in changes if change.version.second == last)
+        return [first], [change for change in changes if change is not first]
+
+    return mock.patch.object(key_queue, "schedule", schedule)
+
+
+def _with_values(expression: str) -> str:
+    """A condition for the changes of a stream that uses every value it is given."""
+    return f"{expression} OR (attribute_not_exists(k) AND p = :micros AND i = :i AND o = :o)"
+
+
+@contextlib.contextmanager
+def _both(*plants: contextlib.AbstractContextManager[Any]) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for plant in plants:
+            stack.enter_context(plant)
+        yield
 
 
 @switch_fault("what DynamoDB has not handed over is not waited for")

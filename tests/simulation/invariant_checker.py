@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.history import History, Image
-from tests.simulation.names import PROBE
-from tests.simulation.records import Part, StreamRecord
+from tests.simulation.names import ENDED, LATE_WRITES, PROBE
+from tests.simulation.records import Part, StreamRecord, order_of
 from tests.support.fakes.values import normalised
 
 if TYPE_CHECKING:
     from tests.simulation.gate_witness import GateWitness
+
+
+PATIENCE = 12 * 3600.0
+"""Seconds from which a record of a table's stream is safer in quarantine than there."""
+INVOCATION = 902.0
+"""The longest invocation: its consumer judges the age at its beginning."""
 
 
 class ViolationError(BaseException):
@@ -76,6 +82,10 @@ class Witness:
         self.gates = 0
         self.gate: GateWitness | None = None
         """Follows a switch, where there is one."""
+        self.numbers: set[str] | None = None
+        """The orders whose rows say that they have ended; None where the stream takes probes."""
+        self.now: Callable[[], float] = lambda: 0.0
+        """The time, in seconds since 1970."""
         self.indexed: set[str] = set()
         """The shards that the index of lanes has named."""
 
@@ -189,9 +199,35 @@ class Witness:
                     )
         raise ViolationError(f"C3: probe {probe} was confirmed and never sent.")
 
+    def ended_row_written(self, name: bytes, lanes: Iterable[Sequence[StreamRecord]]) -> None:
+        """A record's row appeared: it, and everything before it in its shard, must have ended."""
+        assert self.numbers is not None
+        order = name[len(ENDED) :].decode()
+        for records in lanes:
+            found = [number for number, each in enumerate(records) if order_of(each) == order]
+            for record in records[: found[0] + 1] if found else ():
+                if not self.ended(record, 0):
+                    raise ViolationError(
+                        f"C3: the row {order} was written before {record.label} had ended."
+                    )
+            if found:
+                self.numbers.add(order)
+                return
+        raise ViolationError(f"C3: the row {order} is of no record.")
+
+    def waits(self, records: Sequence[StreamRecord]) -> None:
+        """A batch is kept out of quarantine, and so in the stream."""
+        if self.numbers is None or not records[0].says_its_age:
+            return
+        if self.now() - records[0].arrival > PATIENCE + INVOCATION:
+            raise ViolationError(
+                f"C3: {records[0].place} is left to a stream that is about to forget it."
+            )
+
     def shard_row_written(self, name: bytes) -> None:
         """A row about a shard appeared: the index must name the shard, or no reader finds it."""
-        shard = name.decode().rpartition(":")[2]
+        parts = 2 if name.startswith(LATE_WRITES) else 1
+        shard = name.decode().split(":", parts)[-1]
         if shard not in self.indexed:
             raise ViolationError(f"C3: row {name!r} was written, and the index lacks its shard.")
 
@@ -208,8 +244,13 @@ class Witness:
             return reflected or (self.gate is not None and self.gate.leaves(part.change))
         return part.probe in self.proved
 
-    def acknowledged(self, records: Iterable[StreamRecord]) -> None:
-        """Lambda knows that these need not come again."""
+    def acknowledged(self, records: Sequence[StreamRecord], *, whole: bool) -> None:
+        """Lambda knows that these need not come again; `whole`: nor any other of their batch.
+
+        What does come again is behind them in their shard, and its row will stand for theirs.
+        """
+        if self.numbers is not None and whole and order_of(records[-1]) not in self.numbers:
+            raise ViolationError(f"C10: {records[-1].place} was acknowledged without a row of it.")
         for record in records:
             for index, part in enumerate(record.parts):
                 if not self.ended(record, index):

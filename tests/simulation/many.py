@@ -17,7 +17,7 @@ FEW, MANY = 200, 2_000
 """Histories that the fast tests play, and those that `make test` plays.
 
 Of the faults planted in the consumer, the one that shows most rarely breaks a promise in one
-history of 200.
+history of 200 with its buffer; each buffer has half of them.
 """
 SWITCH_SEEDS = 10_000
 """`make test` plays the histories with a switch of so many seeds: one in twenty has one, and a

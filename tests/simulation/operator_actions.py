@@ -116,7 +116,7 @@ class Operator:
             raise command.error
 
     def _command(self, share: float) -> None:
-        direct = self.chance.random() < 0.3
+        direct = self.chance.random() < 0.3 or self.world.plan.reads_table_stream
         outcome = RedriveOutcome()
         state = self.switch.state if self.switch is not None else lambda: State.REPLICATING
         working = redrive_context(self.world, self.world.place, state)

@@ -6,6 +6,7 @@ import dataclasses
 import random
 from typing import Literal
 
+from replicator.buffers import KINESIS, STREAMS
 from tests.simulation.history import DAY, HOUR, MILLISECOND, MINUTE, SECOND, Taste
 
 Expiry = Literal["none", "replicating", "blackout"]
@@ -92,6 +93,15 @@ class Plan:
     gate: bool
     expiry: Expiry
     switch: SwitchPlan | None = None
+    buffer: str = KINESIS
+    split: bool = False
+    """The first shard of a table's stream is split on the way."""
+    rest: bool = False
+    """Nothing reads the table's stream for half a day."""
+
+    @property
+    def reads_table_stream(self) -> bool:
+        return self.buffer == STREAMS
 
 
 SWITCHED = 0.08
@@ -164,7 +174,43 @@ def plan(seed: int) -> Plan:
         gate=not strict and expiry == "none" and happens(0.05),
         expiry=expiry,
     )
-    return found if strict or expiry != "none" or found.gate else _switched(found)
+    if not strict and expiry == "none" and not found.gate:
+        found = _switched(found)
+    # Half of the seeds, so that both buffers together take the time of one.
+    return _streamed(found) if seed % 2 and found.switch is None else found
+
+
+def _streamed(found: Plan) -> Plan:
+    """Let the table's own stream be the buffer: each change once in it, in order for its key.
+
+    A chance of its own, so that the other histories stay as they were. A stream forgets in a day
+    what a Kinesis stream keeps for a year: no black-out.
+    """
+    chance = random.Random(f"streams {found.seed}")
+    steps = tuple(step for step in found.taste.steps if step != DAYS) or (MOMENTS,)
+    taste = dataclasses.replace(
+        found.taste, precisions="s", steps=(*steps, SECONDS), most_in_one_timestamp=99
+    )
+    split = chance.random() < 0.4
+    rest = not found.snapshot and not found.gate and chance.random() < 0.1
+    return dataclasses.replace(
+        found,
+        buffer=STREAMS,
+        taste=taste,
+        lanes_per_shard=1,
+        sticky=True,
+        duplicates=0.0,
+        aggregated=0.0,
+        adopted=False,
+        lethal=False,
+        probes=0,
+        expiry="none" if found.expiry == "blackout" else found.expiry,
+        redrive=found.redrive and found.expiry != "blackout",
+        unusable=0.6 if rest else found.unusable,  # more than quarantine takes at once
+        burst=1 if rest else found.burst,
+        split=split,
+        rest=rest,
+    )
 
 
 def _switched(found: Plan) -> Plan:

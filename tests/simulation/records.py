@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tests.simulation.history import Image, Schema, SourceChange
-from tests.simulation.names import SOURCE_TABLE
+from tests.simulation.names import SOURCE_TABLE, STREAM_ARN, STREAM_LABEL
 
 _EVENTS = {(False, True): "INSERT", (True, True): "MODIFY", (True, False): "REMOVE"}
 _TIME_TO_LIVE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
@@ -70,6 +70,12 @@ class StreamRecord:
         return f"{self.shard}:{self.sequence}"
 
     @property
+    def says_its_age(self) -> bool:
+        """Of a table's stream, where nothing but the change's own time tells when it came."""
+        at: float = json.loads(self.data)["dynamodb"]["ApproximateCreationDateTime"]
+        return abs(at - self.arrival) < 86_400
+
+    @property
     def label(self) -> str:
         return " + ".join(part.label for part in self.parts)
 
@@ -122,6 +128,94 @@ def document(
         "dynamodb": body,
         "eventSource": "aws:dynamodb",
     }
+
+
+def _single_base64(image: Any) -> Any:
+    """DynamoDB JSON as it stands in a stream's record."""
+    if isinstance(image, bytes):
+        return base64.b64encode(image).decode()
+    if isinstance(image, list):
+        return [_single_base64(each) for each in image]
+    if isinstance(image, dict):
+        return {name: _single_base64(each) for name, each in image.items()}
+    return image
+
+
+def stream_document(
+    chance: random.Random, schema: Schema, change: SourceChange, expired: bool = False
+) -> dict[str, Any]:
+    """A change as the table's stream has it, but for its number (Lambda guide, with-ddb.html)."""
+    image = change.new if change.new is not None else change.old
+    assert image is not None
+    body: dict[str, Any] = {
+        "ApproximateCreationDateTime": change.stamp / 1_000_000,
+        "Keys": _single_base64(schema.keys_of(image)),
+    }
+    for name, content in (("NewImage", change.new), ("OldImage", change.old)):
+        if content is not None:
+            body[name] = _single_base64(_any_order(chance, content))
+    whole = {
+        "eventID": f"{chance.getrandbits(128):032x}",
+        "eventName": _EVENTS[change.old is not None, change.new is not None],
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "eu-west-1",
+        "dynamodb": {**body, "SizeBytes": 42, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        "eventSourceARN": STREAM_ARN,
+    }
+    return whole | ({"userIdentity": _TIME_TO_LIVE} if expired else {})
+
+
+def _compact(whole: dict[str, Any]) -> bytes:
+    return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def stream_change_part(
+    chance: random.Random, schema: Schema, change: SourceChange, expired: bool = False
+) -> Part:
+    return Part(_compact(stream_document(chance, schema, change, expired)), change)
+
+
+def stream_foreign_part(chance: random.Random, schema: Schema, change: SourceChange) -> Part:
+    whole = stream_document(chance, schema, change)
+    whole["eventSourceARN"] = STREAM_ARN.replace(f"/{SOURCE_TABLE}/", "/another-table/")
+    return Part(_compact(whole), foreign=True)
+
+
+def stream_unusable_part(chance: random.Random, schema: Schema, change: SourceChange) -> Part:
+    """A record that can only be kept: a stream's record broken in one of several ways."""
+    whole = stream_document(chance, schema, change)
+    body = whole["dynamodb"]
+    kind = chance.randrange(5)
+    if kind == 0:
+        whole["eventName"] = "TRUNCATE"
+    elif kind == 1:
+        body.pop("NewImage" if change.new is not None else "OldImage")
+    elif kind == 2:
+        body["NewImage" if change.new is not None else "OldImage"]["broken"] = {"B": "b25jZQ"}
+    elif kind == 3:
+        body["ApproximateCreationDateTime"] *= 1000
+    else:
+        (name, value), *_ = body["Keys"].items()
+        body["Keys"][name] = {tag: f"{text}1" for tag, text in value.items()}
+    return Part(_compact(whole))
+
+
+def numbered(part: Part, sequence: str) -> Part:
+    """The part as the stream has it once it has given it a number."""
+    whole = json.loads(part.data)
+    whole["dynamodb"]["SequenceNumber"] = sequence
+    return dataclasses.replace(part, data=_compact(whole))
+
+
+def stream_event(records: Sequence[StreamRecord]) -> dict[str, Any]:
+    """The event with which Lambda passes a stream's records to the function."""
+    return {"Records": [json.loads(record.data) for record in records]}
+
+
+def order_of(record: StreamRecord) -> str:
+    """The record's place in the table's streams, as the ledger has it."""
+    return f"{STREAM_LABEL}#{record.sequence:0>40}"
 
 
 def change_part(

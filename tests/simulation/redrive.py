@@ -40,6 +40,7 @@ def config(place: Place) -> ConsumerConfig:
         ledger_retention_days=place.retention_days,
         quarantine_burst=place.burst,
         adopted_stream=place.adopted_stream,
+        buffer=place.buffer,
     )
 
 
@@ -113,4 +114,5 @@ def _outputs(place: Place) -> TableOutputs:
         quarantine_bucket=QUARANTINE_BUCKET,
         on_failure_bucket=FAILURES_BUCKET,
         snapshot_prefix="orders",
+        buffer=place.buffer,
     )

@@ -145,6 +145,11 @@ def _features(world: World) -> Iterable[str]:
                 part.nameless for record in world.witness.places.values() for part in record.parts
             ),
             "small packs": planned.pack < 50,
+            "table's own stream": planned.reads_table_stream,
+            "shard split": any(
+                lane.parent is not None and lane.records for lane in world.service.lanes.values()
+            ),
+            "half a day without a reader": planned.rest,
         }.items()
         if present
     )

@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 from tests.simulation.aws_faults import Fate, Trouble
 from tests.simulation.invariant_checker import ViolationError, Witness
+from tests.simulation.names import STREAM_LABEL
 from tests.simulation.plan import Plan
-from tests.simulation.records import Part, StreamRecord, event
+from tests.simulation.records import Part, StreamRecord, event, numbered, stream_event
 from tests.simulation.scheduler import Scheduler, StuckError, Task
 
 MOST_INVOCATIONS = 1_500
@@ -40,6 +41,8 @@ class Lane:
     closed_from: int = 0
     closed_until: int = 0
     idle: Task | None = None
+    parent: Lane | None = None
+    """Where a shard was split: its records come before those of its children."""
 
 
 @dataclasses.dataclass
@@ -80,6 +83,7 @@ class Service:
             for shard in range(plan.shards)
             for number in range(plan.lanes_per_shard)
         }
+        self._read_in_order()
         self._build = build
         self._free: list[Handler] = []
         self._handled: dict[Task, list[StreamRecord]] = {}
@@ -89,9 +93,16 @@ class Service:
         self._next = [
             10 ** chance.randint(3, 55) - chance.randint(0, 12) for _ in range(plan.shards)
         ]
+        if plan.reads_table_stream:  # 21 to 40 digits
+            self._next = [10 ** chance.randint(21, 38) - chance.randint(0, 12)]
 
-    @staticmethod
-    def _shard(number: int) -> str:
+    def _read_in_order(self) -> None:
+        """Give a table's stream the children of its first shard, if that is split."""
+        if self.plan.split:
+            for shard in (self.plan.shards, self.plan.shards + 1):
+                self.lanes[shard, 0] = Lane(f"{self._shard(shard)}/0", parent=self.lanes[0, 0])
+
+    def _shard(self, number: int) -> str:
         return f"shardId-{number:012d}"
 
     # The stream -----------------------------------------------------------------------------
@@ -106,12 +117,14 @@ class Service:
         lethal: bool = False,
     ) -> StreamRecord:
         """A record enters the stream now. `data`: the parts aggregated, if they are."""
-        self._next[shard] += self.chance.choice((1, 1, 1, 2, 7))
+        sequence = self._sequence(shard)
+        if self.plan.reads_table_stream:
+            parts = [numbered(part, sequence) for part in parts]
         self._deliveries += 1
         record = StreamRecord(
             delivery=self._deliveries,
-            shard=self._shard(shard),
-            sequence=str(self._next[shard]),
+            shard=STREAM_LABEL if self.plan.reads_table_stream else self._shard(shard),
+            sequence=sequence,
             arrival=self.scheduler.clock(),
             partition_key=partition_key,
             parts=tuple(parts),
@@ -127,6 +140,12 @@ class Service:
             idle, lane.idle = lane.idle, None
             self.scheduler.wake(idle)
         return record
+
+    def _sequence(self, shard: int) -> str:
+        """The next number of a shard; of a table's stream, where they grow into the children."""
+        counter = 0 if self.plan.reads_table_stream else shard
+        self._next[counter] += self.chance.choice((1, 1, 1, 2, 7))
+        return str(self._next[counter])
 
     def lane_number(self, partition_key: str) -> int:
         """Which of a shard's lanes: with a parallelization factor records go by partition key."""
@@ -184,6 +203,9 @@ class Service:
                 self.on_idle()
                 self.scheduler.block()
                 continue
+            if lane.parent is not None and lane.parent.position < len(lane.parent.records):
+                self.scheduler.pause(1.0)
+                continue
             now = self.scheduler.clock.now_micros()
             if lane.closed_from <= now < lane.closed_until:
                 self.scheduler.pause((lane.closed_until - now) / 1_000_000)
@@ -224,7 +246,7 @@ class Service:
         ended = _checkpoint(records, report)
         self.counts.partial += ended < len(records)
         self.log(f"{lane.name}: {ended} of {len(records)} ended")
-        self.witness.acknowledged(records[:ended])
+        self.witness.acknowledged(records[:ended], whole=ended == len(records))
         return ended
 
     # Invocations ----------------------------------------------------------------------------
@@ -242,7 +264,7 @@ class Service:
         name = f"invocation {self.counts.invocations}"
         self.log(f"{name} of {lane.name}: {', '.join(record.label for record in records)}")
         task = self.scheduler.spawn(
-            name, lambda: container.handle(event(records), seconds * 1000), watched=True
+            name, lambda: container.handle(self._event(records), seconds * 1000), watched=True
         )
         self.trouble.fates[task] = self._fate(records)
         self._handled[task] = records
@@ -261,6 +283,9 @@ class Service:
         report: dict[str, Any] = task.result
         return report
 
+    def _event(self, records: Sequence[StreamRecord]) -> dict[str, Any]:
+        return stream_event(records) if self.plan.reads_table_stream else event(records)
+
     def tripped(self) -> None:
         """The consumer says that too many records are at fault: it keeps the batch at hand out of
         quarantine, for the sake of some of its own.
@@ -270,6 +295,7 @@ class Service:
         if records is None:
             return
         gate = self.witness.gate
+        self.witness.waits(records)
         if self.witness.closing or (gate is not None and gate.closing):
             return  # every change that is new to the ledger is a late write
         if not any(part.at_fault for record in records for part in record.parts):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ from tests.simulation.history import (
 )
 from tests.simulation.invariant_checker import Witness
 from tests.simulation.names import (
+    ENDED,
     FAILURES_BUCKET,
     JOURNAL_TABLE,
     LATE_WRITES,
@@ -41,6 +43,9 @@ from tests.simulation.records import (
     foreign_part,
     nameless_part,
     probe_part,
+    stream_change_part,
+    stream_foreign_part,
+    stream_unusable_part,
     unusable_part,
 )
 from tests.simulation.scheduler import Scheduler, Task, TaskClock, TaskExecutor
@@ -64,6 +69,7 @@ class Place:
     retention_days: int
     burst: int
     adopted_stream: bool
+    buffer: str
     tripped: Callable[[], None]
     """Called when the consumer keeps a batch out of quarantine."""
 
@@ -113,6 +119,8 @@ class World:
         self.trouble.clients = {"dynamodb": self.dynamodb, "s3": self.s3}
         self.history, self.gaps = self._history()
         self.witness = Witness(self.history, TARGET_TABLE, plan.strict, self.log)
+        if plan.reads_table_stream:
+            self.witness.numbers, self.witness.now = set(), self.clock
         self.redriven = 0
         self.direct = 0
         self.service = Service(
@@ -140,6 +148,13 @@ class World:
         self._director: Task | None = None
         self._busy = 0
         self._create()
+
+    @property
+    def _made(self) -> tuple[Callable[..., Part], Callable[..., Part], Callable[..., Part]]:
+        """What makes changes, broken records, and records of another table."""
+        if self.plan.reads_table_stream:
+            return stream_change_part, stream_unusable_part, stream_foreign_part
+        return change_part, unusable_part, foreign_part
 
     def log(self, line: str) -> None:
         if self.trace is not None:
@@ -185,6 +200,7 @@ class World:
             self.plan.retention_days,
             self.plan.burst,
             self.plan.adopted,
+            self.plan.buffer,
             self.service.tripped,
         )
 
@@ -198,6 +214,8 @@ class World:
         indexed = plan.taste.rejects > 0
         self._create_table(TARGET_TABLE, types, {"g": "S"} if indexed else {})
         settings: Image = dict(SETTINGS_KEY)
+        if plan.reads_table_stream:
+            settings["buffer"] = {"S": plan.buffer}
         if plan.expiry != "none":
             if plan.expiry == "blackout" or self.chance.random() < 0.5:
                 settings["expire"] = {"BOOL": True}
@@ -210,6 +228,8 @@ class World:
         self.dynamodb.put_item(TableName=LEDGER_TABLE, Item=settings)
         if plan.expiry == "blackout":
             self._close_lanes()
+        if plan.rest:
+            self._rest()
         self.dynamodb.watchers.append(self._table_changed)
 
     def _create_table(
@@ -265,6 +285,12 @@ class World:
             lane.closed_from = begin
             lane.closed_until = self.chance.randint(settled, max(settled, end))
 
+    def _rest(self) -> None:
+        """No consumer reads the table's stream for more than half a day."""
+        begin = self.chance.choice(self.history.changes).made
+        for lane in self.service.lanes.values():
+            lane.closed_from, lane.closed_until = begin, begin + 13 * HOUR
+
     # What enters the stream -----------------------------------------------------------------
 
     def _arrivals(self) -> list[Arrival]:
@@ -272,17 +298,17 @@ class World:
         late = 0
         for change in self.history.changes:
             expired = change.number in self.expired
-            part = change_part(self.chance, self.history.schema, change, expired)
+            part = self._made[0](self.chance, self.history.schema, change, expired)
             self.parts[part.data] = change
             copies = 1 + (self.chance.random() < plan.duplicates)
             copies += copies > 1 and self.chance.random() < 0.2
             for _ in range(copies):
                 moment = change.made + self._delay()
-                if plan.strict:
+                if plan.strict or plan.reads_table_stream:
                     moment = late = max(moment, late)
                 arrivals.append(self._arrival(moment, part, change))
             if self.chance.random() < plan.unusable:
-                broken = unusable_part(self.chance, self.history.schema, change)
+                broken = self._made[1](self.chance, self.history.schema, change)
                 arrivals.append(self._arrival(change.made + self._delay(), broken, change))
         arrivals.extend(self._foreign())
         if plan.lethal:
@@ -312,7 +338,7 @@ class World:
         arrivals = []
         for change in self.history.changes:
             parts = [
-                foreign_part(chance, self.history.schema, change)
+                self._made[2](chance, self.history.schema, change)
                 for _ in range(int(self.plan.foreign + chance.random()))
             ]
             if self.plan.adopted and chance.random() < self.plan.unusable:
@@ -362,20 +388,29 @@ class World:
         return packed
 
     def _feed(self, arrivals: Sequence[Arrival]) -> None:
-        for arrival in arrivals:
+        for number, arrival in enumerate(arrivals):
             now = self.clock.now_micros()
             if arrival.moment > now:
                 self.scheduler.pause((arrival.moment - now) / SECOND)
+            if self.plan.split and arrival.shard == 0 and 2 * number >= len(arrivals):
+                arrival = dataclasses.replace(arrival, shard=self._child(arrival))
             for part in arrival.parts:
                 if part.change is not None:
                     self.streamed.setdefault(part.change.number, self.clock.now_micros())
-            self.service.put(
+            record = self.service.put(
                 arrival.parts,
                 arrival.partition_key,
                 arrival.shard,
                 data=aggregate(arrival.parts) if arrival.aggregated else None,
                 lethal=arrival.lethal,
             )
+            for part in record.parts:
+                if part.change is not None:
+                    self.parts[part.data] = part.change
+
+    def _child(self, arrival: Arrival) -> int:
+        """The shard that takes a key's changes once its own is split."""
+        return self.plan.shards + zlib.crc32(arrival.partition_key.encode()) % 2
 
     # What the world sees --------------------------------------------------------------------
 
@@ -399,6 +434,9 @@ class World:
             self.witness.shard_row_written(name)
             if gate is not None and name.startswith(LATE_WRITES):
                 gate.late_writes_written(new)
+        elif name.startswith(ENDED):
+            records = [lane.records for lane in self.service.lanes.values()]
+            self.witness.ended_row_written(name, records)
         elif name.startswith(PROBE):
             identity, _, number = name[len(PROBE) :].decode().rpartition(":")
             lane = self.service.lane_of((identity, int(number)))
