@@ -188,7 +188,7 @@ def look_up(config: StackConfig, accounts: Accounts, before: Mapping[str, Any]) 
             *find_missing_tables(config, accounts, before),
             *find_running_tables_removed(config, accounts, before),
             *unknown,
-            *find_other_buffers(config, before, held),
+            *find_other_buffers(config, before, runs),
             *find_other_streams(config, before),
             *find_other_keys(config, before, held),
             *find_moved_roles(config, before, runs),

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from infra.refused_changes import RefusedChangeError
+from infra.kept_buffers import find_other_buffers
+from infra.run_rows import RunRow
 from infra.stack_config import ConfigError, StackConfig
 from tests.support.infra.recording_engine import CONFIG, Deployment, record, role_statements
 
@@ -26,12 +27,11 @@ def up(
     folder: Path,
     *tables: Mapping[str, Any],
     before: Mapping[str, Any] | None = None,
-    held: tuple[str, ...] = (),
     **more: Any,
 ) -> Deployment:
     last = {"tables": [before]} if before else None
     values = {**CONFIG, "tables": list(tables), **more}
-    return record(values, folder / "archive", before=last, held=held)
+    return record(values, folder / "archive", before=last)
 
 
 @pytest.fixture(scope="module")
@@ -174,36 +174,31 @@ def test_another_buffer_is_a_mistake() -> None:
     assert (mistake.key, mistake.got) == ("tables[0].buffer", '"sqs"')
 
 
-STREAM_ARN = "arn:aws:kinesis:eu-west-1:111111111111:stream/of-orders"
-STREAM_URN = "urn:pulumi:test::p::C$aws:kinesis/stream:Stream::replicate-orders-buffer-stream"
-
-
 @pytest.mark.promise("C3")
 @pytest.mark.parametrize(
-    ("before", "held", "table", "said"),
+    ("before", "table", "said"),
     [
-        ({**LIVING, "streamArn": STREAM_ARN}, (), TABLE, 'got streams; "orders" has kinesis'),
-        (None, (STREAM_URN,), TABLE, 'got streams; "orders" has kinesis'),
+        (LIVING, TABLE, 'got streams; "orders" has kinesis'),
         (
             {**LIVING, "buffer": "streams"},
-            (),
             {"source": "orders"},
             'got kinesis; "orders" has streams',
         ),
     ],
-    ids=["of a living table", "of a first up that failed", "back to kinesis"],
+    ids=["to streams", "to kinesis"],
 )
-def test_a_table_keeps_its_buffer(
-    tmp_path: Path,
-    before: Mapping[str, Any] | None,
-    held: tuple[str, ...],
-    table: Mapping[str, Any],
-    said: str,
+@pytest.mark.parametrize("state", ["BUFFERING", "ABANDONED"])
+def test_a_table_keeps_its_buffer_once_a_run_has_begun(
+    before: Mapping[str, Any], table: Mapping[str, Any], said: str, state: str
 ) -> None:
-    with pytest.raises(RefusedChangeError, match="A table keeps its buffer") as caught:
-        up(tmp_path, table, before=before, held=held)
-    assert said in str(caught.value)
-    assert "Try: put the values back, then pulumi up" in str(caught.value)
+    config = StackConfig.parse({**CONFIG, "tables": [table]})
+    last, runs = {"tables": [before]}, {"orders": RunRow(state)}
+    [text] = find_other_buffers(config, last, runs)
+    assert text.startswith("A table keeps its buffer once a run has begun")
+    assert said in text
+    assert "Try: put the values back, then pulumi up" in text
+    assert list(find_other_buffers(config, last, {})) == [], "nothing has been applied"
+    assert list(find_other_buffers(config, {}, {})) == [], "a new table"
 
 
 def test_a_buffer_that_stays_is_no_change(tmp_path: Path, mixed: Deployment) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.pulumi_engine.engine import OPEN_COROUTINES, Engine, EngineStack, RefusedError
+from tests.pulumi_engine.test_tables import record_state
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_COROUTINES)]
 
@@ -43,6 +44,8 @@ def test_a_second_up_changes_nothing(stack: EngineStack) -> None:
 def test_another_buffer_is_refused_before_anything_is_deleted(
     engine: Engine, stack: EngineStack
 ) -> None:
+    for table in ("orders", "customers"):
+        record_state(engine, stack.outputs()["journalTable"], table, "REPLICATING")
     swapped = ({**ORDERS, "protect": False}, {**CUSTOMERS, **STREAMS, "protect": False})
     stack.configure(engine.config(*swapped))
     engine.log.forget()
