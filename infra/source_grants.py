@@ -57,6 +57,8 @@ READ_TABLE_ACTIONS = (
     "dynamodb:DescribeTimeToLive",
     "dynamodb:GetResourcePolicy",
 )
+# Where the table's own stream is the buffer, there is no destination.
+READ_OTHER_TABLE_ACTIONS = READ_TABLE_ACTIONS[1:]
 READ_STREAM_ACTIONS = ("kinesis:DescribeStreamSummary",)
 READ_ACTIONS_WITHOUT_ARN = ("cloudwatch:GetMetricStatistics", "tag:GetResources")
 
@@ -106,11 +108,16 @@ def reader(
 
     `first`: with what does not depend on a table.
     """
-    tables = [scope.source.table_arn(each.table.source) for each in arns]
-    streams = list(dict.fromkeys(each.stream for each in table_stream_grants.with_kinesis(arns)))
+    kinesis = table_stream_grants.with_kinesis(arns)
+    streams = list(dict.fromkeys(each.stream for each in kinesis))
+    tables, of_kinesis, others = (
+        [scope.source.table_arn(each.table.source) for each in some]
+        for some in (arns, kinesis, table_stream_grants.with_table_streams(arns))
+    )
     return [
         allow("Exports", READ_EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
-        allow("SourceTables", READ_TABLE_ACTIONS, tables),
+        *only(bool(of_kinesis), allow("SourceTables", READ_TABLE_ACTIONS, of_kinesis)),
+        *only(bool(others), allow("TablesWithStreams", READ_OTHER_TABLE_ACTIONS, others)),
         *only(bool(streams), allow("Streams", READ_STREAM_ACTIONS, streams)),
         *only(first, allow("NoArn", READ_ACTIONS_WITHOUT_ARN, ["*"])),
     ]

@@ -70,6 +70,9 @@ class Judge:
             by_trust = iam.evaluate_trust_policy(trust.document, need.caller, context)
             return bool(by_trust and identity.decision == "Allow")
         policy = self._resource_policy(need.resource)
+        if need.action == "dynamodb:ListStreams":
+            # No stream's policy can allow it: Lambda asks the function's role alone.
+            return bool(identity.decision == "Allow")
         if policy is None and ":kms:" in need.resource:
             # A key that the operators bring. Its policy is theirs; AWS's default leaves it to IAM.
             return bool(identity.decision == "Allow")
@@ -106,7 +109,7 @@ class Judge:
     def _resource_policy(self, arn: str) -> Policy | None:
         if arn.startswith("arn:aws:s3:::"):
             return self._resources.get(arn.partition("/")[0])
-        if ":dynamodb:" in arn:
+        if ":dynamodb:" in arn and arn not in self._resources:
             return self._resources.get("/".join(arn.split("/")[:2]))
         return self._resources.get(arn)
 

@@ -72,6 +72,8 @@ BEHIND = (
             *("dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Scan"),
             *("dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
             "dynamodb:StartBulkPutItems",
+            # The table's key encrypts its own stream.
+            "dynamodb:GetRecords",
         )
     ),
     Behind(
@@ -462,6 +464,11 @@ WITHOUT_AN_ARN = {
     "ec2:DescribeNetworkInterfaces": "Service Authorization Reference, list_amazonec2",
     "ec2:DescribeSubnets": "Service Authorization Reference, list_amazonec2",
     "kms:ListAliases": "AWS KMS API Reference, ListAliases: an IAM policy alone allows it",
+    "lambda:CreateEventSourceMapping": (
+        "AWS Lambda Developer Guide, lambda-api-permissions-ref: on `*`; lambda:FunctionArn limits "
+        "it to a function"
+    ),
+    "lambda:ListEventSourceMappings": "Service Authorization Reference, list_awslambda",
     "lambda:GetAccountSettings": "Service Authorization Reference, list_awslambda",
     "tag:GetResources": "Service Authorization Reference, list_amazonresourcegrouptaggingapi",
     "logs:DescribeLogGroups": "Amazon DynamoDB Developer Guide, S3DataImport.Requesting",
@@ -471,6 +478,10 @@ WITHOUT_AN_ARN = {
 NAMES_NOT_KNOWN_BEFORE = {
     "/export/*": "DynamoDB names each export of the table",
     "/import/*": "DynamoDB names each import into the table",
+    "/stream/*": "DynamoDB names each stream of the table, by the time at which it is switched on",
+    ":event-source-mapping:*": (
+        "Lambda names each mapping; lambda:FunctionArn limits it to those of a function"
+    ),
     "/bulk-operation/*": "DynamoDB names each bulk operation on the table",
     "/*/bulk-output/*": "the tool names each run, DynamoDB the objects of its report",
     ":log-group:/aws-dynamodb/*": "DynamoDB names the log group of imports, and its streams",

@@ -90,7 +90,7 @@ def _of_items(needs: Iterable[Need]) -> Iterator[Need]:
 def _behind(needs: Iterable[Need], keys: Mapping[str, str]) -> Iterator[Need]:
     for need in needs:
         for behind in justifications.BEHIND:
-            if need.action != behind.call:
+            if need.refused or need.action != behind.call:
                 continue
             through: tuple[tuple[str, str], ...] = ()
             resource = need.resource

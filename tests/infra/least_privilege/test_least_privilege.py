@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 from infra.switch_grants import CANARY_ACTIONS, OLD_SOURCE_ACTIONS, POLICY_ACTIONS
+from infra.table_config import TableConfig
 from tests.infra.least_privilege import bulk_lives as bulk_lives_of
-from tests.infra.least_privilege import dry_run_policies, evaluate
+from tests.infra.least_privilege import dry_run_policies, evaluate, table_streams
 from tests.infra.least_privilege.declared import Declared, Grant, from_resources
 from tests.infra.least_privilege.needs import Need, all_needs
 from tests.infra.least_privilege.recorded_run import EXTERNAL_ID, Rehearsal, rehearse
@@ -278,6 +279,36 @@ def test_all_policies_of_a_role_together_allow_ten_tables_what_is_needed_and_no_
 
 def test_bulk_puts_are_allowed_what_they_need_and_no_more(bulk_stack: Pair) -> None:
     declared, needs = bulk_stack.declared, bulk_stack.needs
+    assert [str(need) for need in evaluate.broken(declared, needs)] == []
+    assert list(evaluate.superfluous(declared, needs)) == []
+    assert list(evaluate.wide(declared)) == []
+
+
+@pytest.fixture(scope="session")
+def two_buffers(rehearsal: Rehearsal) -> Pair:
+    """Two tables under keys of their own: the first has its own stream for a buffer."""
+
+    def table(name: str, **members: Any) -> dict[str, Any]:
+        keys = {f"{side}KeyArn": f"{KEYS[side]}-{name}" for side in SIDES}
+        return {"source": name, "target": f"{name}-replica", **keys, **members}
+
+    orders, customers = table("orders", buffer="streams"), table("customers")
+    there = dry_run_policies.declare({**rehearsal.config, "tables": [orders, customers]})
+    mine, here = TableConfig("orders", ""), (rehearsal.declared, rehearsal.config)
+    other = TableConfig("customers", "")
+    without = table_streams.without_kinesis(rehearsal.needs, rehearsal.declared, mine)
+    needs = {
+        *dry_run_policies.moved(without, *here, there, only="orders"),
+        *dry_run_policies.moved(rehearsal.needs, *here, there, only="customers"),
+        *table_streams.needs_of(there, orders, other),
+    }
+    declared = table_streams.with_stream_policy(there, orders)
+    return Pair(declared, all_needs(needs, declared, EXTERNAL_ID))
+
+
+def test_a_tables_own_stream_is_allowed_what_it_needs_and_no_more(two_buffers: Pair) -> None:
+    """What is refused is the other table's stream, and a mapping of the other function."""
+    declared, needs = two_buffers.declared, two_buffers.needs
     assert [str(need) for need in evaluate.broken(declared, needs)] == []
     assert list(evaluate.superfluous(declared, needs)) == []
     assert list(evaluate.wide(declared)) == []
