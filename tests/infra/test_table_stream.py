@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from infra.kept_buffers import find_other_buffers
+from infra.review.key_statements import statements_by_key
 from infra.run_rows import RunRow
 from infra.stack_config import ConfigError, StackConfig
 from tests.support.infra.recording_engine import CONFIG, Deployment, record, role_statements
@@ -78,6 +79,17 @@ def test_the_consumer_reads_the_streams_of_its_table_and_decrypts_through_dynamo
     ]
     through = {"kms:ViaService": "dynamodb.eu-west-1.amazonaws.com"}
     assert decrypts["Condition"] == {"StringEquals": through}
+
+
+@pytest.mark.promise("C8")
+def test_the_owner_of_the_tables_key_is_asked_to_let_the_consumer_decrypt() -> None:
+    found = statements_by_key({**CONFIG, "tables": [TABLE]}, stack="test")[SOURCE_KEY]
+    [asked] = [each for each in found if "222222222222" in each["Principal"]["AWS"]]
+    assert asked["Action"] == ["kms:Decrypt"]
+    through = {"kms:ViaService": "dynamodb.eu-west-1.amazonaws.com"}
+    role = "arn:aws:iam::222222222222:role/replicate-*-consumer-role-*"
+    like = {"aws:PrincipalArn": [role]}
+    assert asked["Condition"] == {"StringEquals": through, "ArnLike": like}
 
 
 @pytest.mark.promise("C5")
