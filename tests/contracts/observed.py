@@ -32,6 +32,7 @@ OBSERVERS: Mapping[str, Callable[[], list[str]]] = {
         output.run_json,
         output.status_json,
         output.switch_plan_json,
+        program.table_stream,
         names.values,
         output.verify_json,
     )

@@ -17,7 +17,7 @@ from bootstrap.core import errors
 from bootstrap.core.stack_outputs import parse as parse_outputs
 from infra.stack_config import StackConfig
 from tests.contracts.shape import Read, Watched, shape
-from tests.support.infra.recording_engine import Deployment, Registered, record
+from tests.support.infra.recording_engine import CONFIG, Deployment, Registered, record
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLE = ROOT / "infra" / "Pulumi.example.yaml"
@@ -102,6 +102,10 @@ RICH: Mapping[str, Any] = {
     "protect": False,
     "tags": {"team": "payments", "managed-by": None},
 }
+STREAMS: dict[str, Any] = {
+    **CONFIG,
+    "tables": [{"source": "orders", "buffer": "streams", "sourceKeyArn": SOURCE_KEY}],
+}
 TOPICS = {
     place: f"arn:aws:sns:{region}:222222222222:ops"
     for place, region in (
@@ -114,7 +118,7 @@ TOPICS = {
 
 @cache
 def deployed(which: str) -> Deployment:
-    config = _example() if which == "example" else RICH
+    config = {"rich": RICH, "streams": STREAMS}.get(which) or _example()
     with TemporaryDirectory() as folder:
         return record(config, Path(folder) / "archive", stack="prod")
 
@@ -174,6 +178,20 @@ def alarms() -> list[str]:
         dimensions = ", ".join(sorted(given["dimensions"]))
         lines.append(f"{name} on {given['namespace']} {given['metricName']} by {dimensions}")
     return lines
+
+
+def table_stream() -> list[str]:
+    """What a stack has of a table whose own stream is the buffer: outputs, variables, alarms."""
+    found = deployed("streams")
+    lines = [f"output {each}" for each in shape(found.outputs) if each.startswith("tables[]")]
+    for each in found.of("Function"):
+        variables = each.inputs["environment"]["variables"]
+        lines += [f"{each.name} environment {name}" for name in variables]
+    for each in found.of("MetricAlarm"):
+        given = each.inputs
+        name = each.name.removeprefix("replicate-orders-alarm-")
+        lines.append(f"alarm {name} on {given['namespace']} {given['metricName']}")
+    return [*lines, *(f"resource {each}" for each in _resources("streams"))]
 
 
 def outputs_made() -> list[str]:
