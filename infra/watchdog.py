@@ -31,7 +31,7 @@ from infra.stack_config import StackConfig
 from infra.statements import Statement, allow, allow_keys
 from infra.table_buffer import TABLE_STREAM_HOURS, buffer_variable
 from infra.table_config import TableConfig
-from infra.table_stream_grants import SEE_MAPPING, for_functions, mappings_of
+from infra.table_stream_grants import SEE_MAPPING, mappings_of
 from replicator.stream import MAX_RECORD_KIB
 
 INTERVAL_MINUTES = 5
@@ -213,10 +213,7 @@ class WatchdogFunction(pulumi.ComponentResource):
         if consumer.mapping_arn is not None:
             return allow("SeeMapping", [SEE_MAPPING], [consumer.mapping_arn])
         # The operator's tool makes it: the settings row says which it is.
-        any_mapping = mappings_of(self._settings.operator_scope)
-        return allow(
-            "SeeMapping", [SEE_MAPPING], [any_mapping], when=for_functions([consumer.function_arn])
-        )
+        return allow("SeeMapping", [SEE_MAPPING], [mappings_of(self._settings.operator_scope)])
 
     def _grants(
         self,
