@@ -13,7 +13,7 @@ from tests.simulation.run import Summary, play
 from tests.support.collector import collect_seldom
 
 CHUNK = 50
-FEW, MANY = 200, 2_000
+FEW, MANY = 100, 2_000
 """Histories that the fast tests play, and those that `make test` plays.
 
 Of the faults planted in the consumer, the one that shows most rarely breaks a promise in one

@@ -1,6 +1,6 @@
 """Expressions of requests, each read once: ministack reads one again for every item.
 
-A consumer sends the same few conditions with every transaction. A third of the emulator's work for
+A consumer sends the same few conditions with every transaction. A fifth of the emulator's work for
 a write was to find the words of its condition and to check their order.
 """
 
