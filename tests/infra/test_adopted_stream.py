@@ -11,7 +11,7 @@ import pytest
 from infra.refused_changes import RefusedChangeError
 from infra.stack_config import ConfigError, StackConfig
 from replicator.settings import ConsumerConfig
-from replicator.watchdog.watchdog import WatchdogConfig
+from replicator.watchdog.watchdog_config import WatchdogConfig
 from tests.support.infra.recording_engine import (
     CONFIG,
     Deployment,

@@ -15,7 +15,7 @@ from infra.monitoring.definition import AlarmInputs
 from infra.stack_config import MOST_TABLES
 from infra.watchdog import INTERVAL_MINUTES
 from replicator.stream import MAX_RECORD_KIB
-from replicator.watchdog.watchdog import WatchdogConfig
+from replicator.watchdog.watchdog_config import WatchdogConfig
 from tests.support.infra.recording_engine import CONFIG, TARGET, Deployment, record, statements
 
 pytestmark = pytest.mark.promise("C5", "C8")

@@ -22,7 +22,7 @@ from replicator.watchdog.detectors import Level
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.judge import judge
 from replicator.watchdog.readings import Outage
-from replicator.watchdog.watchdog import WatchdogConfig
+from replicator.watchdog.watchdog_config import WatchdogConfig
 from tests.support.replicator.watchdog_harness import TABLE_STREAM_CONFIG, WatchdogHarness
 
 pytestmark = pytest.mark.promise("C7", "C10")

@@ -10,7 +10,7 @@ import pytest
 
 from replicator.buffers import KINESIS
 from replicator.settings import ConfigurationError
-from replicator.watchdog import detectors, watchdog
+from replicator.watchdog import detectors, watchdog_config
 from replicator.watchdog.detectors import Level
 from replicator.watchdog.judge import judge
 from replicator.watchdog.probe_rounds import MOST_WAITING, ProbeRound, WatchdogState
@@ -543,4 +543,4 @@ def test_every_detector_is_judged_once_in_the_order_of_the_worst_first() -> None
 
 def test_an_environment_that_lacks_something_says_so() -> None:
     with pytest.raises(ConfigurationError, match=r"(?s)STACK.*Try: deploy"):
-        watchdog.WatchdogConfig.from_environment({})
+        watchdog_config.WatchdogConfig.from_environment({})

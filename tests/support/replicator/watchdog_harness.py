@@ -14,7 +14,8 @@ from replicator.change import Probe
 from replicator.probes import probe_key
 from replicator.watchdog.aws_readings import BOOK_KEY
 from replicator.watchdog.probe_rounds import WatchdogState
-from replicator.watchdog.watchdog import Watchdog, WatchdogConfig
+from replicator.watchdog.watchdog import Watchdog
+from replicator.watchdog.watchdog_config import WatchdogConfig
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.dynamodb import FakeDynamoDB
 from tests.support.fakes.errors import client_error
