@@ -33,7 +33,7 @@ def stream_order(label: str, sequence_number: str) -> str:
 
 @dataclass(frozen=True)
 class Version:
-    """When DynamoDB made a change, and where the change stands in its table's stream.
+    """The time at which DynamoDB made a change, and the change's place in its table's stream.
 
     `micros` is in microseconds since 1970 whatever the precision: with `m` it is a whole
     millisecond, with `s` a whole second, which is all that the record holds.

@@ -64,8 +64,8 @@ def stream_record(table: str, change: Change, line: int = 0) -> bytes:
 
 
 def _restored_record(table: str, change: Change, line: int, body: dict[str, Any]) -> bytes:
-    """Encode a change of a table whose buffer is its stream. No stream has it: account and Region
-    of its ARN are nobody's."""
+    """Encode a change of a table whose buffer is its stream. No stream has it, and no account:
+    its ARN only holds the names."""
     version = change.version
     label = version.order.partition("#")[0]
     body["dynamodb"] |= {

@@ -1,4 +1,4 @@
-"""What the decoders of both buffers share: records, and DynamoDB JSON as changes.
+"""The parts that the decoders of both buffers share: records, and DynamoDB JSON as changes.
 
 Nothing here raises for what a record holds: what cannot be read becomes an `Unusable` with the
 reason, and the caller keeps the record whole. No AWS call is made here.
@@ -59,8 +59,8 @@ Content: TypeAlias = Change | Probe | Foreign | Unusable
 
 
 class Decoder(Protocol):
-    """How one buffer's events become changes. The modules `kinesis_records` and `stream_records`
-    are the two."""
+    """A decoder of one buffer's events. The modules `kinesis_records` and `stream_records` are the
+    two."""
 
     IN_ORDER: bool
     """Records of an event are in the order in which their changes were made."""
@@ -86,7 +86,7 @@ Place: TypeAlias = tuple[str, str]
 
 
 class UnusableError(Exception):
-    """What a decoder raises inside, for `read` to turn into an `Unusable`."""
+    """Raised inside a decoder: `read` turns it into an `Unusable`."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
