@@ -12,18 +12,21 @@ from bootstrap.aws.calls import Calls
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.errors import Side
 from bootstrap.core.ledger_settings import LedgerSettings
-from bootstrap.verify.judge.classify import Judgement, judge
+from bootstrap.verify.compare.partitions import Difference, ExportedItem
+from bootstrap.verify.judge.classify import FUZZ, Judgement, Moments, judge
 from bootstrap.verify.repair import APPLIED, CHANGED, Repairer
 from replicator.change import ORDER_ZERO, Change, Entry, Version
 from replicator.consumer.ledger_entry import from_item, to_item
 from replicator.consumer.writer import Attempt
-from tests.bootstrap.verify.judge.test_classify import DIFFERENT, NOW
 from tests.support.replicator.consumer_harness import LEDGER, ConsumerHarness, change, item
 from tests.support.replicator.stream_events import FIRST, SECOND, order
 
 pytestmark = pytest.mark.promise("C1", "C2")
 
 MICROS = 1_000_000
+TS = 1_790_000_000_000_000
+NOW = Moments(TS, TS + 10 * FUZZ, applied_by_target=TS + 8 * FUZZ, applied_by_now=TS + 20 * FUZZ)
+DIFFERENT = Difference(b"k" * 16, ExportedItem(b"s" * 16, 0, 0), ExportedItem(b"t" * 16, 0, 0))
 
 
 class World(ConsumerHarness):
