@@ -20,7 +20,8 @@ def pause(options: CommandOptions, take_over: bool, as_lines: bool) -> None:
     It ends once no invocation of the consumer can be running: two to three minutes later.
 
     From then on no ledger entry expires. `status` shows for how long the stream keeps the changes
-    that wait.
+    that wait. Where the buffer is the table's own stream, that is a day: the command says by when
+    to resume.
 
     \b
     Example:

@@ -1,8 +1,9 @@
 """Does everything to the bootstrap that can be done to it, or one thing again.
 
-python -m tests.crash --all [--lanes 4] [--minutes 60] [--only export/]
+python -m tests.crash --all [--buffer streams] [--lanes 4] [--minutes 60] [--only export/]
 python -m tests.crash --case export/dynamodb:ImportTable#1/kill-after
 python -m tests.crash --case bulk:import/dynamodb:StartBulkPutItems#1/kill-after
+python -m tests.crash --case streams:buffer/lambda:CreateEventSourceMapping#1/kill-after
 python -m tests.crash --case bulk:runs_when_a_repeat_has_finished
 python -m tests.crash --list
 python -m tests.crash --bulk all
@@ -20,11 +21,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from replicator.buffers import BUFFERS, KINESIS, STREAMS
 from tests.crash.bulk_cases import BULK_CASES, SLOW, of_bulk, play
 from tests.crash.crash_points import Case
 from tests.crash.emulated_stacks import BULK, lanes
 from tests.crash.matrix import cases, sample
-from tests.crash.run_matrix import BULK_PREFIX, Campaign, record
+from tests.crash.run_matrix import BULK_PREFIX, STREAMS_PREFIX, Campaign, record
 from tests.crash.switch_case import SwitchCase
 from tests.crash.switch_lane import SwitchLane
 from tests.crash.switch_matrix import SwitchCampaign, record_switch
@@ -41,6 +43,7 @@ def main() -> int:
     which.add_argument("--list", action="store_true", help="record a clean run, and list all cases")
     which.add_argument("--bulk", choices=["all", "list"], help="those of tables loaded by bulk put")
     which.add_argument("--switch", metavar="all|CASE", help="a switch's: every case, or this one")
+    parser.add_argument("--buffer", choices=BUFFERS, help="of --all and --list: one of the two")
     parser.add_argument("--only", default="", metavar="REGEX", help="of them, those that match")
     parser.add_argument("--seed", type=int, help="of the order (default: drawn, and printed)")
     parser.add_argument("--lanes", type=int, default=4, help="cases at a time (default: 4)")
@@ -54,16 +57,35 @@ def main() -> int:
             return _bulk(place, bulk, given, seed)
         if given.switch:
             return _switch(place, given.switch, seed, given.lanes, given.minutes)
-        every = [Case.parse(each) for each in given.case or ()] or [
-            case for case in cases(record(place / "clean")) if re.search(given.only, str(case))
-        ]
-        if given.list:
-            print("\n".join(map(str, every)))
-            return 0
-        if not given.case:
-            print(f"Seed {seed}", flush=True)
-            every = sample(every, seed, given.sample or len(every))
-        return Campaign(place, every, given.lanes, given.minutes).run()
+        return max(_runs(place / buffer, buffer, given, seed) for buffer in _buffers(given))
+
+
+def _buffers(given: argparse.Namespace) -> Sequence[str]:
+    """The buffers of the cases that are named, or that which is asked for; otherwise both."""
+    if given.case:
+        found = {STREAMS if each.startswith(STREAMS_PREFIX) else KINESIS for each in given.case}
+        return sorted(found)
+    return [given.buffer] if given.buffer else BUFFERS
+
+
+def _runs(place: Path, buffer: str, given: argparse.Namespace, seed: int) -> int:
+    """Crash runs with one kind of buffer: at every call, at a sample, or at what is named."""
+    own, prefix = buffer == STREAMS, STREAMS_PREFIX if buffer == STREAMS else ""
+    every = [
+        Case.parse(each.removeprefix(STREAMS_PREFIX))
+        for each in given.case or ()
+        if each.startswith(STREAMS_PREFIX) == own
+    ]
+    if not given.case:
+        recorded = record(place / "clean", own_stream=own)
+        every = [case for case in cases(recorded) if re.search(given.only, str(case))]
+    if given.list:
+        print("\n".join(f"{prefix}{case}" for case in every))
+        return 0
+    if not given.case:
+        print(f"Seed {seed}, buffer {buffer}", flush=True)
+        every = sample(every, seed, given.sample or len(every))
+    return Campaign(place, every, given.lanes, given.minutes, own_stream=own).run()
 
 
 def _is_bulk(text: str) -> bool:

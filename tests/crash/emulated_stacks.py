@@ -15,6 +15,7 @@ from infra.local.cloud import SOURCE, TARGET, LocalCloud
 from infra.local.deploy import deploy
 from infra.local.workload.server_writes import ServerWrite, read_server_writes
 from infra.stack_config import PROJECT
+from replicator.buffers import STREAMS
 from tests.crash.crash_points import Case
 from tests.crash.process_pool import Child, Ended, Nursery
 from tests.support.infra.clouds import bulk_client
@@ -40,6 +41,10 @@ RUNNING = ("IN_PROGRESS", "CANCELLING")
 RUN = ("--ttl", "now")
 """So that a run sets every setting that the local cloud can keep: tags, class, time to live."""
 
+
+OWN_STREAM: Mapping[str, Any] = {"buffer": STREAMS}
+KINESIS_OF_TWO_SHARDS: Mapping[str, Any] = {"streamMode": "PROVISIONED", "shards": 2}
+"""Members of a table of the stack file."""
 
 PLAIN: Mapping[str, Any] = {
     "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -79,6 +84,7 @@ class Lane:
         self.consumer: str = values["consumerRoleArn"]
         self._log_begins = 0
         self.bulk: bool = values.get("load") == "bulk"
+        self.own_stream: bool = values.get("buffer") == STREAMS
         self._nursery = nursery
         self._outputs = outputs
         self.write_log = outputs.parent / WRITE_LOG
@@ -235,9 +241,12 @@ class Lane:
 
     def reset(self) -> None:
         """As it was after the deployment, but for the stream's past and the list of exports."""
-        uuid = self.values["mappingUuid"]
-        self.functions.update_event_source_mapping(UUID=uuid, Enabled=False)
-        _until(lambda: self.functions.get_event_source_mapping(UUID=uuid)["State"] == "Disabled")
+        if self.own_stream:
+            self._reset_stream()
+        else:
+            uuid, get = self.values["mappingUuid"], self.functions.get_event_source_mapping
+            self.functions.update_event_source_mapping(UUID=uuid, Enabled=False)
+            _until(lambda: get(UUID=uuid)["State"] == "Disabled")
         if self.bulk:
             for arn in self.running():
                 self.target.cancel_bulk_operation(BulkOperationArn=arn)
@@ -259,6 +268,23 @@ class Lane:
             self.target.delete_item(TableName=ledger, Key={"k": entry["k"]})
         for name in self.objects(self.bucket, f"{self.values['snapshotPrefix']}/"):
             self.s3.delete_object(Bucket=self.bucket, Key=name)
+
+    def table(self) -> Mapping[str, Any]:
+        """The source table as it is described."""
+        found: Mapping[str, Any] = self.source.describe_table(TableName=self.name)["Table"]
+        return found
+
+    def _reset_stream(self) -> None:
+        """Delete the mapping that a run made, and switch the stream off."""
+        for each in self.mappings():
+            self.functions.delete_event_source_mapping(UUID=each["UUID"])
+        _until(lambda: not self.mappings())
+        _until(lambda: self.table()["TableStatus"] == "ACTIVE")
+        if "StreamSpecification" in self.table():
+            self.source.update_table(
+                TableName=self.name, StreamSpecification={"StreamEnabled": False}
+            )
+        _until(lambda: self.table()["TableStatus"] == "ACTIVE")
 
 
 class Writer(threading.Thread):
@@ -292,11 +318,16 @@ class Writer(threading.Thread):
 
 @contextmanager
 def lanes(
-    directory: Path, count: int, *, switch: bool = False, bulk: str | None = None
+    directory: Path,
+    count: int,
+    *,
+    switch: bool = False,
+    bulk: str | None = None,
+    own_stream: bool = False,
 ) -> Iterator[list[Lane]]:
     """A cloud of its own with so many tables, deployed and filled. `switch`: with its roles, and a
     log of writes. `bulk`: tables with a local index, loaded by bulk put under this LOCAL_BULK, and
-    a log of writes; None: by import.
+    a log of writes; None: by import. `own_stream`: buffered by the tables' own streams.
     """
     directory.mkdir(parents=True, exist_ok=True)
     names = [f"lane{n:02}" for n in range(count)]
@@ -314,8 +345,7 @@ def lanes(
             {
                 "source": name,
                 "target": f"{name}-replica",
-                "streamMode": "PROVISIONED",
-                "shards": 2,
+                **(OWN_STREAM if own_stream else KINESIS_OF_TWO_SHARDS),
                 **({"load": "bulk"} if bulk else {}),
             }
             for name in names

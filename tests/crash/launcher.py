@@ -29,7 +29,7 @@ from bootstrap.journal.lease import Machine, this_machine
 from tests.crash.crash_points import Case
 from tests.crash.hooks import Hooks
 
-SERVICES = (*SOURCE_SERVICES, "lambda", "s3", "sts")
+SERVICES = (*SOURCE_SERVICES, "dynamodbstreams", "lambda", "s3", "sts")
 PR_SET_PDEATHSIG = 1
 ELSEWHERE = "elsewhere"
 LOOK_SECONDS = 0.02

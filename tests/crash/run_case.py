@@ -266,14 +266,35 @@ def late_puts(writes: Sequence[ServerWrite], consumer: str) -> list[ServerWrite]
     ]
 
 
+def _buffer(lane: Lane, settings: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with the mapping, and with the table's own stream where that is the buffer."""
+    uuid = settings.get("mapping", {}).get("S") if lane.own_stream else lane.values["mappingUuid"]
+    states = [(each["UUID"], each["State"]) for each in lane.mappings()]
+    if states != [(uuid, "Enabled")]:
+        yield f"mappings {states}"
+    if not lane.own_stream:
+        return
+    table = lane.table()
+    if "StreamSpecification" not in table:
+        yield "the table's stream is off"
+    if settings.get("stream", {}).get("S") != table.get("LatestStreamArn"):
+        yield f"the ledger names the stream {settings.get('stream')}"
+    policy = lane.source.get_resource_policy(ResourceArn=table["LatestStreamArn"])["Policy"]
+    if [each["Principal"]["AWS"] for each in _statements(policy)] != [lane.consumer]:
+        yield f"the stream's policy is {policy}"
+
+
+def _statements(policy: str) -> list[dict[str, Any]]:
+    found = json.loads(policy)["Statement"]
+    return [found] if isinstance(found, dict) else found
+
+
 def _replica(lane: Lane) -> Iterator[str]:
     expected = {lane.replica, lane.values["ledgerTable"]}
     if lane.tables() != expected:
         yield f"tables {sorted(lane.tables() ^ expected)} too many or too few"
-    states = [(each["UUID"], each["State"]) for each in lane.mappings()]
-    if states != [(lane.values["mappingUuid"], "Enabled")]:
-        yield f"mappings {states}"
     settings = lane.settings()
+    yield from _buffer(lane, settings)
     if not all(settings.get(name, {}).get("BOOL") for name in ("consume", "expire")):
         yield "the consumer is not expected, or the ledger's entries do not expire"
     if "floor" not in settings:

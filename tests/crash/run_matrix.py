@@ -16,13 +16,17 @@ from tests.crash.run_case import Verdict, trial
 
 BULK_PREFIX = "bulk:"
 """Before a case of a table that is loaded by bulk put, as it is typed."""
+STREAMS_PREFIX = "streams:"
+"""The same, of a table that its own stream buffers."""
 TURNS = 8
 """Cases that a lane serves. Each leaves an export and an import in the lists, which grow slow."""
 
 
-def record(directory: Path, bulk: str | None = None) -> Recording:
-    """Two clean runs, one of them on a lane that has served before. `bulk`: as `lanes` has it."""
-    with lanes(directory, 1, bulk=bulk) as (lane,):
+def record(directory: Path, bulk: str | None = None, *, own_stream: bool = False) -> Recording:
+    """Two clean runs, one of them on a lane that has served before. `bulk`, `own_stream`: as
+    `lanes` has them.
+    """
+    with lanes(directory, 1, bulk=bulk, own_stream=own_stream) as (lane,):
         return record_on(lane)
 
 
@@ -49,7 +53,10 @@ class Campaign:
         lanes: int,
         minutes: float | None = None,
         bulk: str | None = None,
+        *,
+        own_stream: bool = False,
     ) -> None:
+        self._own_stream = own_stream
         self._directory = directory
         self._bulk = bulk
         self._left = deque(cases)
@@ -66,7 +73,8 @@ class Campaign:
         while self._left and not self._over():
             clouds += 1
             count = min(self._lanes, len(self._left))
-            with lanes(self._directory / f"cloud-{clouds}", count, bulk=self._bulk) as there:
+            place = self._directory / f"cloud-{clouds}"
+            with lanes(place, count, bulk=self._bulk, own_stream=self._own_stream) as there:
                 self.serve(there)
         return self._summary(time.monotonic() - began)
 
@@ -114,7 +122,8 @@ class Campaign:
             print(end="", flush=True)
 
     def _again(self, verdict: Verdict) -> str:
-        return f"Try: make soak CRASH={BULK_PREFIX if self._bulk else ''}{verdict.case}"
+        prefix = BULK_PREFIX if self._bulk else STREAMS_PREFIX if self._own_stream else ""
+        return f"Try: make soak CRASH={prefix}{verdict.case}"
 
     def _summary(self, seconds: float) -> int:
         done = len(self.verdicts)

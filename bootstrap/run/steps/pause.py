@@ -94,7 +94,8 @@ def _await_last_invocation(context: StepContext, paused: Paused) -> Outcome:
         journal.put(replace(paused, off_at=off, quiet_from=quiet), "the consumer is off")
         return Acted()
     if journal.now() < paused.quiet_from:
-        return Pending("the consumer's last invocation to end", timing.poll(5))
+        what = f"the consumer's last invocation to end{_resume_by(context, paused)}"
+        return Pending(what, timing.poll(5))
     return Done()
 
 
