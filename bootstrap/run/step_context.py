@@ -116,12 +116,18 @@ class StepContext:
     @property
     def mapping_uuid(self) -> str:
         """The consumer's event source mapping, whatever the buffer; empty if there is none yet."""
-        return mapping_of(self.table, self.journal.row)
+        known = mapping_of(self.table, self.journal.row)
+        return known or (self.ledger.settings().mapping if self.table.reads_table_stream else "")
 
     @property
     def stream_arn(self) -> str:
-        """The buffer, whatever its kind; empty if there is none yet."""
-        return stream_of(self.table, self.journal.row)
+        """The buffer, whatever its kind; empty if there is none yet.
+
+        A verification has a journal of its own, without the run's records: there the ledger's
+        settings row says which stream the consumer reads.
+        """
+        known = stream_of(self.table, self.journal.row)
+        return known or (self.ledger.settings().stream if self.table.reads_table_stream else "")
 
     def mapping(self) -> EventSource | None:
         """Describe the consumer's event source mapping; None if it does not exist, or not yet."""
