@@ -97,6 +97,7 @@ test: $(SPARK) check  ## everything
 bench: $(READY) $(SPARK)  ## measure the consumer and the verification beside the usual ways, deployments and switches
 	@$(BIN)/python -m tests.benchmarks
 	@$(BIN)/python -m tests.benchmarks.verification $(if $(LARGEST),--largest $(LARGEST))
+	@test ! -e $(SPARK) || $(BIN)/python -m tests.benchmarks.spark $(if $(LARGEST),--largest $(LARGEST))
 	@$(BIN)/python -m tests.benchmarks.deployment
 	@$(BIN)/python -m tests.benchmarks.switch
 

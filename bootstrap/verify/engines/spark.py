@@ -32,6 +32,7 @@ from bootstrap.verify.spark.results import (
     read_progress,
     read_results,
 )
+from bootstrap.verify.spark.session import JVM_MEMORY_MB, WORKER_MEMORY_MB
 
 PROGRAM = "bootstrap.verify.spark.session"
 LOG = "spark.log"
@@ -66,7 +67,11 @@ class SparkEngine:
     def compare(self, task: ComparisonTask, on_progress: OnProgress) -> Comparison:
         refuse_missing_packages()
         java = java_home()
-        self.say(announcement(task, " with Spark on this machine"))
+        self.say(
+            announcement(task, f" with Spark on {self._cores()} cores")
+            + f" Java's heap is {JVM_MEMORY_MB} MB, and each core's Python worker "
+            f"{WORKER_MEMORY_MB} MB, at most."
+        )
         spool = task.open_spool()
         place = DirectoryPlace(spool.directory / SPARK)
         request = make_request(task.source, task.target, task.key, task.sample)
@@ -87,17 +92,19 @@ class SparkEngine:
             spool.directory,
         )
 
+    def _cores(self) -> int:
+        return self.workers or os.cpu_count() or 1
+
     def _run(self, place: DirectoryPlace, java: Path, on_progress: OnProgress) -> int:
         """Run the job to its end, and return its exit code.
 
         What ends this process, and an error of `on_progress`, ends the job too.
         """
-        cores = self.workers or len(os.sched_getaffinity(0))
         place.remove(ERROR)
         place.remove(PROGRESS)
         with (
             (place.directory / LOG).open("wb") as log,
-            _process([str(place.directory), str(cores)], java, log) as process,
+            _process([str(place.directory), str(self._cores())], java, log) as process,
         ):
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):  # it ended at once: its code says so
@@ -128,6 +135,7 @@ def _process(arguments: list[str], java: Path, log: IO[bytes]) -> Iterator[subpr
             **os.environ,
             "JAVA_HOME": str(java),
             "SPARK_LOCAL_IP": "127.0.0.1",
+            "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads, which nothing here uses, reserve memory
             # As this process finds its modules, the job and its workers do.
             "PYTHONPATH": os.pathsep.join(each or str(Path.cwd()) for each in sys.path),
         },
