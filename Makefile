@@ -36,14 +36,15 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # What a user can say: make demo ITEMS=… MIN_CHANGES=… DATA=file KEY=pk[:S],sk[:S] CHAOS=on[,name=rate…]
 # SWITCH=on|writes-stopped LSI=on
+# BUFFER=streams
 DEMO_ARGS = $(if $(ITEMS),--items "$(ITEMS)") $(if $(MIN_CHANGES),--min-changes "$(MIN_CHANGES)") \
             $(if $(DATA),--data "$(DATA)") $(if $(KEY),--key "$(KEY)") \
             $(if $(CHAOS),--chaos "$(CHAOS)") $(if $(SWITCH),--switch "$(SWITCH)") \
-            $(if $(LSI),--lsi "$(LSI)")
+            $(if $(LSI),--lsi "$(LSI)") $(if $(BUFFER),--buffer "$(BUFFER)")
 
 # The variables that a target takes beside PYTHON. Any other on the command line is refused: a
 # misspelled one would be ignored.
-TAKEN_BY_demo  := ITEMS MIN_CHANGES DATA KEY CHAOS SWITCH LSI
+TAKEN_BY_demo  := ITEMS MIN_CHANGES DATA KEY CHAOS SWITCH LSI BUFFER
 TAKEN_BY_build := ARCHITECTURE
 TAKEN_BY_bench := LARGEST
 TAKEN_BY_soak  := MINUTES SEED REPLAY CRASH

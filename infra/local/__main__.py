@@ -26,6 +26,7 @@ from infra.local.signals import InterruptionError, interruptible
 from infra.local.stall_detector import PermissionMissingError, refusals_in_log
 from infra.local.workload.process import WritersError
 from infra.package import PackageError
+from replicator.buffers import BUFFERS
 
 FAILED, USAGE = 1, 2
 TAIL = 8
@@ -243,6 +244,13 @@ def main() -> None:
     show_default=True,
     help="Give the source table local secondary indexes, and a global one with a key of several "
     "attributes: a bulk put loads the target, as an import cannot make them.",
+)
+@click.option(
+    "--buffer",
+    type=click.Choice(BUFFERS),
+    default=DEFAULT.buffer,
+    show_default=True,
+    help="Where changes wait: in a Kinesis data stream, or in the table's own stream, for a day.",
 )
 def demo(**options: Any) -> None:
     """Replicate a live table from one emulated account to another, and compare."""

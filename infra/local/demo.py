@@ -26,15 +26,22 @@ from infra.local.data.item_source import GeneratedItems, ItemSource, SampledItem
 from infra.local.data.items import Item, TableShape
 from infra.local.demo_options import DemoOptions
 from infra.local.emulator.chaos.rates import parse as parse_chaos
-from infra.local.results import report_view, stream_records, table_check
+from infra.local.results import (
+    report_view,
+    stream_records,
+    table_check,
+    table_stream_records,
+)
 from infra.local.results.checked_table import CheckedTable
 from infra.local.results.consumer_logs import ConsumerCounts
 from infra.local.results.load_check import LoadCheck, check_load
 from infra.local.results.report import DemoReport, Phase, phases_of
+from infra.local.results.stream_records import StreamCounts
 from infra.local.stall_detector import StallDetector, refusals_in_log
 from infra.local.switch_demo import SwitchDemo, SwitchDemoSettings, write_log
 from infra.local.workload.server_writes import read_server_writes
 from infra.local.workload.writers import Writers, WriterSettings
+from replicator.buffers import STREAMS
 
 LOG_SECONDS = 20
 """Seconds until the last lines of the function's log must be there."""
@@ -154,7 +161,12 @@ class Demo:
         started = time.time()
         outputs_file = self._directory / "outputs.json"
         outputs = setup.deploy_stack(
-            cloud, self._shape.name, archive, outputs_file, self._options.load
+            cloud,
+            self._shape.name,
+            archive,
+            outputs_file,
+            self._options.load,
+            self._options.buffer,
         )
         table = outputs["tables"][0]
         took = f"in {time.time() - started:.1f} s"
@@ -288,7 +300,7 @@ class Demo:
             self._shape,
         )
         comparison = checker.compare()
-        captured = stream_records.read(cloud.client("kinesis", cloud.source), table["streamName"])
+        captured = self._captured(cloud, table)
         s3 = cloud.client("s3", cloud.target)
         there = cloud.client("s3", cloud.target, table["consumerRegion"])
         return DemoReport(
@@ -307,6 +319,12 @@ class Demo:
             poisoned=parse_chaos(self._options.chaos).poison > 0,
             seconds=time.monotonic() - began,
         )
+
+    def _captured(self, cloud: LocalCloud, table: Mapping[str, Any]) -> StreamCounts:
+        if self._options.buffer == STREAMS:
+            streams = cloud.client("dynamodbstreams", cloud.source)
+            return table_stream_records.read(streams, self._shape.name)
+        return stream_records.read(cloud.client("kinesis", cloud.source), table["streamName"])
 
     def _print(self, label: str, text: str) -> None:
         self._console.print(Text.assemble((f"{label:<13} ", "bold cyan"), text))

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from infra.local.emulator.chaos.rates import parse as parse_chaos
 from infra.local.results.load_check import Load
 from infra.local.results.switch_report import SwitchChoice
+from replicator.buffers import KINESIS, STREAMS
 
 PATIENCE = 600.0
 """Seconds that one command of the bootstrap may take."""
@@ -22,6 +23,7 @@ VARIABLES: Mapping[str, str] = {
     "chaos": "CHAOS",
     "switch": "SWITCH",
     "lsi": "LSI",
+    "buffer": "BUFFER",
 }
 """The variable of `make demo` for an option; the others have none."""
 EXAMPLES: Mapping[str, str] = {
@@ -32,6 +34,7 @@ EXAMPLES: Mapping[str, str] = {
     "chaos": "make demo CHAOS=on,kill=0.1,delay_seconds=3",
     "switch": "make demo SWITCH=on",
     "lsi": "make demo LSI=on",
+    "buffer": "make demo BUFFER=streams",
 }
 """A value of each that is accepted, as a command."""
 
@@ -68,6 +71,8 @@ class DemoOptions:
     """Make the target the primary in the end: `on` by a fence."""
     lsi: Literal["off", "on"] = "off"
     """`on`: a table with local secondary indexes, which a bulk put loads, as no import can."""
+    buffer: Literal["kinesis", "streams"] = KINESIS
+    """Where changes wait: in a Kinesis data stream, or in the table's own stream."""
 
     @property
     def local_indexes(self) -> bool:
@@ -85,9 +90,15 @@ class DemoOptions:
             OptionError: naming the option.
         """
         try:
-            parse_chaos(self.chaos)
+            rates = parse_chaos(self.chaos)
         except ValueError as error:
             raise OptionError("chaos", str(error).partition("\nTry: ")[0]) from None
+        if rates.poison and self.buffer == STREAMS:
+            raise OptionError(
+                "chaos",
+                "--chaos with poison puts unreadable records into a Kinesis data stream: nobody "
+                "can put one into a table's own stream (--buffer streams).",
+            )
         if self.key and not self.data:
             raise OptionError("key", "--key describes the items of --data FILE, which is missing.")
 
@@ -101,6 +112,7 @@ class DemoOptions:
             "chaos": self.chaos or "off",
             "switch": self.switch,
             "lsi": self.lsi,
+            "buffer": self.buffer,
             "seed": self.seed,
             "rate": self.rate,
             "steady": self.steady,

@@ -17,6 +17,7 @@ from infra.local.data.items import Item, KeySchema, TableShape
 from infra.local.deploy import deploy
 from infra.local.results.load_check import Load
 from infra.local.workload.calls import write_batch
+from replicator.buffers import KINESIS
 
 BATCH = 25
 """Items in a BatchWriteItem, at most."""
@@ -100,7 +101,12 @@ def build_archive() -> Path:
 
 
 def deploy_stack(
-    cloud: LocalCloud, table: str, archive: Path, outputs: Path, load: Load = "import"
+    cloud: LocalCloud,
+    table: str,
+    archive: Path,
+    outputs: Path,
+    load: Load = "import",
+    buffer: str = KINESIS,
 ) -> dict[str, Any]:
     """Apply the Pulumi program for one table; write the outputs file and return the outputs."""
     sides = {
@@ -109,7 +115,9 @@ def deploy_stack(
     }
     config = {
         **sides,
-        "tables": [{"source": table, "target": f"{table}-replica", **_load(load)}],
+        "tables": [
+            {"source": table, "target": f"{table}-replica", **_load(load), **_buffer(buffer)}
+        ],
         "lambdaArchive": str(archive),
         "switch": True,
     }
@@ -121,6 +129,11 @@ def deploy_stack(
 def _load(load: Load) -> Mapping[str, str]:
     """Return what the stack file says of the load; an import is the default."""
     return {} if load == "import" else {"load": load}
+
+
+def _buffer(buffer: str) -> Mapping[str, str]:
+    """Return what the stack file says of the buffer; Kinesis is the default."""
+    return {} if buffer == KINESIS else {"buffer": buffer}
 
 
 def short(path: Path) -> str:

@@ -39,6 +39,11 @@ def taken_by_demo() -> list[str]:
         (("--chaos", "kill=2"), "not a rate between 0 and 1"),
         (("--switch", "yes"), "'yes' is not one of 'off', 'on', 'writes-stopped'"),
         (("--lsi", "yes"), "'yes' is not one of 'off', 'on'"),
+        (("--buffer", "sqs"), "'sqs' is not one of 'kinesis', 'streams'"),
+        (
+            ("--buffer", "streams", "--chaos", "poison=0.1"),
+            "nobody can put one into a table's own stream",
+        ),
         (("--items", "few"), "'few' is not a valid integer"),
         (("--foo",), "No such option '--foo'. It takes --items, --min-changes"),
         (("--items",), "requires an argument"),
@@ -127,4 +132,5 @@ def test_the_report_names_every_option_with_the_value_that_ran() -> None:
     assert named.keys() == OPTIONS.keys() - {"help", "directory"}
     assert (named["switch"], named["items"], named["chaos"]) == ("on", 60, "kill=0.1")
     assert {DemoOptions().as_json()[name] for name in ("switch", "chaos", "lsi")} == {"off"}
+    assert DemoOptions().as_json()["buffer"] == "kinesis"
     assert DemoOptions(data=Path("mine.json")).as_json()["items"] is None
