@@ -65,11 +65,19 @@ class StallDetector:
         denied = [line for line in self._emulator_log.new_lines() if self._is_ours(line)]
         log = read(self._logs, self._table["logGroup"], since=self._seen_until)
         self._seen_until = now - 1000
-        mapping = self._lambda.get_event_source_mapping(UUID=self._table["mappingUuid"])
-        result = mapping.get("LastProcessingResult", "")
+        # None where a run makes the mapping, and has not yet.
+        mappings = self._lambda.list_event_source_mappings(
+            FunctionName=self._table["functionName"]
+        )["EventSourceMappings"]
         found = [
             *(refusal for line in denied for refusal in refusals_in(line)),
-            *refusals_in(result, self._table["streamArn"]),
+            *(
+                refusal
+                for mapping in mappings
+                for refusal in refusals_in(
+                    mapping.get("LastProcessingResult", ""), mapping["EventSourceArn"]
+                )
+            ),
             *log.refusals,
         ]
         return list(dict.fromkeys(found))
