@@ -24,9 +24,8 @@ LANE = {
     "consumerRegion": "eu-west-1",
     "functionName": "consumer-" + "x" * 70,
     "logGroup": "group",
-    "mappingUuid": "uuid",
-    "streamArn": "arn:aws:kinesis:eu-west-1:111111111111:stream/s",
 }
+STREAM_ARN = "arn:aws:kinesis:eu-west-1:111111111111:stream/s"
 
 
 class Cloud:
@@ -45,8 +44,9 @@ class Cloud:
     def client(self, service: str, *_: Any) -> Any:
         return self
 
-    def get_event_source_mapping(self, **_: Any) -> dict[str, str]:
-        return {"LastProcessingResult": self._result}
+    def list_event_source_mappings(self, **_: Any) -> dict[str, Any]:
+        mapping = {"EventSourceArn": STREAM_ARN, "LastProcessingResult": self._result}
+        return {"EventSourceMappings": [mapping]}
 
     def get_paginator(self, _: str) -> Any:
         return self
