@@ -12,17 +12,19 @@ import contextlib
 import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from random import Random
 from typing import Any
 
+from bootstrap.aws.calls import Calls
+from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.errors import Side
 from bootstrap.core.facts import ExportSpec, ItemRead
 from bootstrap.verify.repair import Repairer
 from infra.local.emulator.export_files import Line, full_lines
 from replicator.call_context import CallContext
-from replicator.change import Change, Precision, Version
+from replicator.change import Change, Precision, Version, stream_order
 from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.outcome import Ambiguous, Applied, Superseded
 from replicator.consumer.writer import Attempt
@@ -198,6 +200,8 @@ class Live(Twin):
         """Keys of which the consumer has quarantined a change, of unknown order."""
         self.stalls: list[tuple[int, int]] = []
         """When the consumer stands still."""
+        self.numbers = 0
+        """Of changes in the table's own stream, where that is the buffer."""
         self.streaming = True
         """Whether changes get into the stream at all."""
         self.trace: list[str] = []
@@ -244,12 +248,18 @@ class Live(Twin):
         for begin, end in self.stalls:
             if begin <= first < end:
                 first = end + chance.randrange(SECOND)
-        micros = now if self.precision == "u" else now // 1000 * 1000
-        change = Change(key(name), old, image, Version(micros, self.precision), arrived / 1e6)
+        change = Change(key(name), old, image, self._version(now), arrived / 1e6)
         self.records.append(Record(now, arrived, first))
         again = [first + chance.randrange(LATEST) for _ in range(chance.choice((0, 0, 0, 1, 2)))]
         for when in (first, *again):
             self.world.ticking.at(when, lambda: self._deliver(name, change, now))
+
+    def _version(self, now: int) -> Version:
+        if self.precision == "s":
+            self.numbers += 1
+            order = stream_order("2026-01-01T00:00:00.000", str(10**20 + self.numbers))
+            return Version(now // SECOND * SECOND, self.precision, order)
+        return Version(now if self.precision == "u" else now // 1000 * 1000, self.precision)
 
     def foreign(self, name: str, image: Image | None) -> None:
         """Write to the target behind the guard."""
@@ -316,6 +326,9 @@ class Live(Twin):
         repairer = super().repairer()
         assert isinstance(repairer.guard, LedgerWriter)
         repairer.guard.pace.size = self.pace
+        if self.precision == "s":
+            ledger = AwsLedger(Calls(Side.TARGET, "Role importer"), self.world.dynamodb, LEDGER)
+            return replace(repairer, numbered=ledger)
         return repairer
 
     def _written(self, request: dict[str, Any]) -> None:

@@ -42,6 +42,11 @@ PHASES = {
 """Of the calls a process died at. All others: exports, proof and journal."""
 
 
+def _precision(seed: int, of_kinesis: str) -> str:
+    """Seconds and numbers in a third of the runs, where the table's own stream is the buffer."""
+    return "s" if Random(f"numbered {seed}").random() < 1 / 3 else of_kinesis
+
+
 @dataclass(frozen=True)
 class Planned:
     """What a seed decides beforehand."""
@@ -79,7 +84,7 @@ class Planned:
             hot=chance.randrange(3),
             warm=keys // 6,
             interval=chance.choice((6, 12, 25, 50)),
-            precision=chance.choice("uuum"),
+            precision=_precision(seed, chance.choice("uuum")),
             large=chance.random() < 0.2,
             stalls=chance.random() < 0.5,
             look_first=look_first,
@@ -339,6 +344,7 @@ class Run:
         for name, there in {
             "300 KB": planned.large,
             "milliseconds": planned.precision == "m",
+            "numbered": planned.precision == "s",
             "a consumer that stands still now and then": planned.stalls,
             "single reads": planned.read_source,
         }.items():
