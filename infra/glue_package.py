@@ -23,7 +23,7 @@ from typing import Literal
 from infra.package import BUILDS, PROJECT_ROOT, PackageError, tree_hash
 
 GlueRuntime = Literal["glue", "glue-local"]
-ENTRY = "bootstrap.verify.spark.job"
+ENTRY = "bootstrap.app.glue_job"
 """The module that is the job's script."""
 SCRIPT, MODULES, WHEELS = "job.py", "modules.zip", "wheels"
 REQUIREMENTS = PROJECT_ROOT / "infra" / "glue-requirements.hashed.txt"

@@ -16,6 +16,7 @@ from bootstrap.aws import usage as metrics
 from bootstrap.aws.cross_account_check import AwsCrossAccountCheck
 from bootstrap.aws.export_objects import S3Opener
 from bootstrap.aws.exports import AwsExports
+from bootstrap.aws.glue import ONE_ATTEMPT, AwsJobRuns
 from bootstrap.aws.items import AwsItems
 from bootstrap.aws.journal_table import AwsJournal
 from bootstrap.aws.ledger import AwsLedger
@@ -43,6 +44,7 @@ from bootstrap.journal.lease import Lease, UnheldLease
 from bootstrap.journal.switch_records import SwitchMode
 from bootstrap.journal.verification_records import Verified, last_verification
 from bootstrap.journal.verification_records import row_name as verification_row
+from bootstrap.plan.prices import PRICES
 from bootstrap.quarantine.context import QuarantineContext
 from bootstrap.quarantine.direct import DirectConsumer
 from bootstrap.quarantine.store import QuarantineStoreReader
@@ -57,8 +59,10 @@ from bootstrap.status.target_expiry import read_expiries
 from bootstrap.verify.backfill import BackfillContext
 from bootstrap.verify.backfill import row_name as backfill_row
 from bootstrap.verify.context import VerifyContext
+from bootstrap.verify.engines.glue import GlueJob
 from bootstrap.verify.quarantine_writer import NoteQuarantine
 from bootstrap.verify.repair import Repairer
+from bootstrap.verify.spark.bucket_place import BucketPlace
 from replicator.aws import CONNECT_SECONDS, READ_SECONDS
 from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.quarantine import QuarantineStore
@@ -383,7 +387,24 @@ class AwsClients(AccountClients):
             timing=process.timing,
             clock=process.clock,
             say=say,
+            glue=self.glue_job(lease.check),
             loads=self._loads(table),
+        )
+
+    def glue_job(self, before: Before | None = None) -> GlueJob | None:
+        """Return the job of verifications on Glue, in the target's Region, if the stack has one."""
+        outputs = self._outputs
+        job = outputs.verification.job
+        if job is None:
+            return None
+        calls, name = self._calls(Side.TARGET, before), outputs.snapshot_bucket
+        bucket = AwsBucket(calls, self._target.client("s3"), name, outputs.snapshot_key_arn)
+        starter = self._target.client("glue", config=ONE_ATTEMPT)
+        return GlueJob(
+            runs=AwsJobRuns(calls, self._target.client("glue"), starter, job.name),
+            outputs=job,
+            place=partial(BucketPlace, lambda: bucket, name),
+            dpu_hour=PRICES.glue_dpu_hour,
         )
 
     def backfill_context(self, table: TableOutputs, say: Callable[[str], None]) -> BackfillContext:

@@ -11,14 +11,21 @@ import click
 
 from bootstrap.app.command_options import CommandOptions, select
 from bootstrap.app.process import this_process
+from bootstrap.cli.engine_options import EngineOptions, engine_options
 from bootstrap.cli.options import RESUMES, clients_of, common_options, run_command
 from bootstrap.core.errors import UsageError, errors_about
 from bootstrap.core.formatting import instant, number
+from bootstrap.core.poller import Poller
 from bootstrap.core.stack_outputs import TableOutputs
-from bootstrap.journal.verification_records import as_json
-from bootstrap.verify.context import VerifyOptions
-from bootstrap.verify.engines.engine import ENGINES, PROCESS
+from bootstrap.journal.verification_records import JobRunRecord, as_json, row_name
+from bootstrap.plan.prices import AS_OF, REGION
+from bootstrap.plan.verification_estimate import VerificationEstimate, estimate_verification
+from bootstrap.verify.compare.workers import default_workers
+from bootstrap.verify.context import VerifyContext, VerifyOptions
+from bootstrap.verify.engines.choice import job_of
+from bootstrap.verify.engines.glue import cancel_run
 from bootstrap.verify.verify import Verification, VerifyResult
+from infra.verification_names import USUAL_WORKERS
 
 EXIT_DIFFERENCES = 5
 DIRECTORY = Path("build/verify")
@@ -79,12 +86,7 @@ DIRECTORY = Path("build/verify")
 )
 @click.option("--dry-run", is_flag=True, help="With --repair: only show what would be repaired.")
 @click.option("--yes", is_flag=True, help="With --repair: also repair more than 1,000 keys.")
-@click.option(
-    "--engine",
-    type=click.Choice(ENGINES),
-    default=PROCESS,
-    help="What compares the exports: processes on this machine, or Spark on it. Default: process.",
-)
+@engine_options
 @click.option(
     "--workers",
     type=click.IntRange(1),
@@ -113,7 +115,7 @@ def verify(
     repair: bool,
     dry_run: bool,
     yes: bool,
-    engine: str,
+    engine_choice: EngineOptions,
     workers: int | None,
     fresh: bool,
     take_over: bool,
@@ -138,6 +140,10 @@ def verify(
     --engine spark compares with Spark, which requirements-spark.txt installs, instead of processes
     of this tool. It finds the same differences. What is judged, reported and repaired is the same.
 
+    --engine glue compares by the job that the stack made in the target account. A run that is under
+    way is found again, one that ended without a result is repeated only with --new-job-run, and an
+    interrupted command leaves its run running; --cancel stops it.
+
     Safe to interrupt: run the same command again and it resumes with the same exports and spool.
 
     It reports "equal" only where every key was compared and judged and none differs. In --json,
@@ -155,7 +161,7 @@ def verify(
       python -m bootstrap verify --stack prod --table orders --repair
     """
 
-    def options_of(table: TableOutputs) -> VerifyOptions:
+    def options_of(table: TableOutputs, engine: str) -> VerifyOptions:
         return VerifyOptions(
             spool=spool or DIRECTORY / table.source_table,
             report=report,
@@ -173,6 +179,8 @@ def verify(
             yes=yes,
             workers=workers,
             engine=engine,
+            limits=engine_choice.limits,
+            new_job_run=engine_choice.new_job_run,
         )
 
     def work() -> int:
@@ -189,12 +197,25 @@ def verify(
                 "The stack has several tables, and a spool, a report and exports belong to one.",
                 fix=one_of(selection.tables),
             )
+        engine = engine_choice.chosen(selection.outputs)
         clients = clients_of(selection.outputs, this_process(), options)
+        if engine_choice.cancel:
+            for table in selection.tables:
+                with errors_about(selection.commands[table.source_table]):
+                    click.echo(cancel(clients.verify_context(table, say)))
+            return 0
+        if engine_choice.estimate:
+            estimates = [
+                (table.source_table, estimate(clients.verify_context(table, say), workers))
+                for table in selection.tables
+            ]
+            click.echo(estimates_page(estimates, as_json_text=as_json_text))
+            return 0
         results = []
         for table in selection.tables:
             context = clients.verify_context(table, say)
             with errors_about(selection.commands[table.source_table]):
-                found = Verification(context, options_of(table)).run()
+                found = Verification(context, options_of(table, engine)).run()
             results.append(found)
             if not as_json_text:
                 click.echo(page(table.source_table, found))
@@ -209,6 +230,39 @@ def verify(
         return EXIT_DIFFERENCES if differ else 0
 
     run_command(work, options, RESUMES)
+
+
+def estimate(context: VerifyContext, workers: int | None) -> VerificationEstimate:
+    """Estimate a comparison from the source's size, as DynamoDB counted it last."""
+    facts, job = context.source.table(), context.outputs.verification.job
+    return estimate_verification(
+        facts.items if facts else 0,
+        facts.size_bytes if facts else 0,
+        processes=workers or default_workers(),
+        workers=job.workers if job else USUAL_WORKERS,
+        dpus=job.dpus if job else USUAL_WORKERS,
+    )
+
+
+def estimates_page(found: Sequence[tuple[str, VerificationEstimate]], *, as_json_text: bool) -> str:
+    """Render the estimates of tables, for machines or for people."""
+    if as_json_text:
+        values = [{"table": table, **each.json} for table, each in found]
+        return json.dumps(values[0] if len(values) == 1 else {"tables": values}, indent=2)
+    lines = []
+    for table, each in found:
+        lines.append(f"{table}: {each.text}")
+        if each.advice:
+            lines.append(f"  note: {each.advice}")
+    return "\n".join([*lines, f"(list prices of {REGION} as of {AS_OF})"])
+
+
+def cancel(context: VerifyContext) -> str:
+    """Stop a table's run on Glue. It needs no lease: the command that waits for it sees the end."""
+    row, _ = context.store.read(row_name(context.table.source_table))
+    record = row.record(JobRunRecord) if row else None
+    poller = Poller(context.clock, context.timing, lambda: None, context.say)
+    return cancel_run(job_of(context), record, poller)
 
 
 def say(text: str) -> None:

@@ -77,6 +77,28 @@ class ReadProof(Proof):
 
 
 @dataclass(frozen=True)
+class JobRunRecord:
+    """A run of the verification's job on Glue: intended (`token`), begun (`run_id`), and `ended`
+    without a result. It is forgotten once its results are deleted."""
+
+    key: ClassVar[str] = "verify-job-run"
+
+    request: str
+    """The identity of the comparison's request; a record of another one is ignored."""
+    attempt: int = 1
+    token: str = ""
+    """An argument of the run, by which it is found."""
+    place: str = ""
+    """Prefix of the snapshot bucket with its request and its results."""
+    intended_at: float = 0
+    asked_at: float = 0
+    """The last time at which Glue was asked to start it, or a while before."""
+    run_id: str = ""
+    ended: str = ""
+    """The reason; empty as long as a result may come."""
+
+
+@dataclass(frozen=True)
 class Repairing:
     """A repair by this round's exports, recorded before it begins, so a resumed one finds it."""
 

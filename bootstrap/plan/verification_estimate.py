@@ -50,7 +50,7 @@ class VerificationEstimate:
 
     @property
     def advice(self) -> str:
-        """What to do where one machine takes long; empty where it does not."""
+        """The way out where one machine takes long; empty where it does not."""
         if self.process_seconds <= LONG_SECONDS:
             return ""
         return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bootstrap.core.durations import Timing
@@ -14,8 +14,9 @@ from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.run.step_context import StepContext
-from bootstrap.verify.engines.engine import PROCESS
+from bootstrap.verify.engines.glue import GlueJob, RunLimits
 from bootstrap.verify.repair import Repairer
+from infra.verification_names import PROCESS
 from replicator.runtime import Clock
 
 
@@ -39,6 +40,10 @@ class VerifyOptions:
     yes: bool = False
     workers: int | None = None
     engine: str = PROCESS
+    limits: RunLimits = field(default_factory=RunLimits)
+    """Of a run on Glue."""
+    new_job_run: bool = False
+    """Start another run in place of one that ended without a result."""
 
 
 @dataclass(frozen=True)
@@ -62,5 +67,7 @@ class VerifyContext:
     timing: Timing
     clock: Clock
     say: Callable[[str], None]
+    glue: GlueJob | None = None
+    """None: the stack has no job on Glue."""
     loads: BulkLoads | None = None
     """None: the stack has no right to bulk operations."""

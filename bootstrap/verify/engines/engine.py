@@ -1,4 +1,7 @@
-"""The engines that compare two exports. What they find is judged and reported by the same code."""
+"""The engines that compare two exports: all find the same differences and end with the same errors.
+
+What they find is judged and reported by the same code.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,6 @@ from typing import Protocol
 from bootstrap.verify.compare.comparison import Comparison, ComparisonProgress
 from bootstrap.verify.compare.spool import Spool, make_plan
 from bootstrap.verify.exports.manifest import Export
-
-PROCESS = "process"
-SPARK = "spark"
-ENGINES = (PROCESS, SPARK)
-"""What `--engine` takes. All of them find the same differences, and end with the same errors."""
 
 OnProgress = Callable[[ComparisonProgress], None]
 

@@ -19,7 +19,7 @@ from bootstrap.core.objects import ObjectReaderFactory
 from bootstrap.verify.compare.comparison import Comparison
 from bootstrap.verify.compare.partitions import Difference
 from bootstrap.verify.compare.spool import SPARK, Spool
-from bootstrap.verify.engines.engine import PROCESS, ComparisonTask, OnProgress
+from bootstrap.verify.engines.engine import ComparisonTask, OnProgress
 from bootstrap.verify.engines.java import install_command, java_home
 from bootstrap.verify.engines.process import announcement
 from bootstrap.verify.spark.places import DirectoryPlace
@@ -33,6 +33,7 @@ from bootstrap.verify.spark.results import (
     read_results,
 )
 from bootstrap.verify.spark.session import JVM_MEMORY_MB, WORKER_MEMORY_MB
+from infra.verification_names import PROCESS
 
 PROGRAM = "bootstrap.verify.spark.session"
 LOG = "spark.log"

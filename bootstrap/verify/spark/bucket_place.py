@@ -11,7 +11,7 @@ from bootstrap.core.objects import Bucket
 
 @dataclass(frozen=True)
 class BucketPlace:
-    """A `Place` under a prefix. Picklable if `open_bucket` is, which opens the bucket anew."""
+    """A `JobPlace` under a prefix. Picklable if `open_bucket` is, which opens the bucket anew."""
 
     open_bucket: Callable[[], Bucket]
     bucket: str

@@ -93,7 +93,9 @@ def order(name: str, **more: Any) -> Item:
 
 
 @contextmanager
-def replicating(directory: Path, items: int = 300, chaos: str = "") -> Iterator[Stack]:
+def replicating(
+    directory: Path, items: int = 300, chaos: str = "", **config_too: Any
+) -> Iterator[Stack]:
     """Deployed, bootstrapped and caught up. `chaos`: as in LOCAL_CHAOS."""
     with LocalCloud(directory / "cloud", chaos=chaos) as cloud:
         source = cloud.client("dynamodb", SOURCE)
@@ -105,6 +107,7 @@ def replicating(directory: Path, items: int = 300, chaos: str = "") -> Iterator[
             "target": {"accountId": TARGET.account_id, "region": TARGET.region},
             "tables": [{"source": "orders", "target": "orders-replica"}],
             "operators": {"source": ["account"], "target": ["account"], "readItems": True},
+            **config_too,
         }
         outputs = deploy(cloud, config)
         (directory / "outputs.json").write_text(json.dumps(outputs))

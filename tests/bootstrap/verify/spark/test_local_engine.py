@@ -15,9 +15,10 @@ import pytest
 
 from bootstrap.verify.compare.comparison import ComparisonProgress
 from bootstrap.verify.compare.partitions import Counts
-from bootstrap.verify.engines.engine import SPARK, ComparisonTask
+from bootstrap.verify.engines.engine import ComparisonTask
 from bootstrap.verify.engines.spark import LOG, SparkEngine
 from bootstrap.verify.exports.manifest import DuplicateKeyError
+from infra.verification_names import SPARK
 from tests.support.verify.exports import KEY, Directory, export, orders
 from tests.support.verify.twin import Twin
 

@@ -1,0 +1,102 @@
+"""`verify --engine glue` as a process: the real job, by Spark, with the roles of the stack."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra import glue_package
+from infra.local.cloud import REPOSITORY, TARGET
+from tests.support.infra.clouds import until
+from tests.support.verify.stack import Stack, order, replicating
+
+pytest.importorskip("pyspark", reason="requirements-spark.txt is not installed")
+pytestmark = [pytest.mark.slow, pytest.mark.promise("C1", "C6", "C8")]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    package = glue_package.build("glue-local")
+    chosen = {"engine": "glue", "workers": 2, "package": str(package.folder)}
+    with replicating(tmp_path_factory.mktemp("stack"), items=60, verification=chosen) as stack:
+        yield stack
+
+
+def runs(stack: Stack) -> list[dict[str, Any]]:
+    glue, job = stack.cloud.client("glue", TARGET), stack.outputs["verification"]["jobName"]
+    found: list[dict[str, Any]] = glue.get_job_runs(JobName=job)["JobRuns"]
+    return found
+
+
+def test_the_stacks_job_finds_what_differs_and_leaves_its_log_and_nothing_else(
+    stack: Stack,
+) -> None:
+    for name in ("missing", "changed"):
+        stack.put(order(name))
+    stack.arrived(["missing", "changed"])
+    table = stack.lane["targetTable"]
+    stack.target.delete_item(TableName=table, Key={"pk": {"S": "missing"}})
+    stack.target.put_item(TableName=table, Item=order("changed", v={"S": "foreign"}))
+    found = stack.verify("--repair", code=0)
+    assert found["counts"]["repaired"] == 2, found
+    # The results are there a little before Spark has ended.
+    until(lambda: runs(stack)[0]["JobRunState"] == "SUCCEEDED", "the end of the run", seconds=60)
+    [run] = runs(stack)
+    assert f"by run {run['Id']} of job" in "\n".join(stack.said)
+    logs = stack.cloud.client("logs", TARGET)
+    group = stack.outputs["verification"]["errorLogGroup"]
+    streams = logs.describe_log_streams(logGroupName=group)["logStreams"]
+    assert [each["logStreamName"] for each in streams] == [run["Id"]]
+    s3 = stack.cloud.client("s3", TARGET)
+    left = s3.list_objects_v2(Bucket=stack.outputs["snapshotBucket"], Prefix="verify-jobs/")
+    assert left.get("KeyCount", 0) == 0
+
+
+def test_an_interrupted_command_finds_its_run_again_and_cancel_stops_one(stack: Stack) -> None:
+    before = len(runs(stack))
+    process = begin(stack)
+    until(lambda: len(runs(stack)) > before, "a run", seconds=60)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert "continues on Glue, and is paid for" in err, err
+    assert stack.verify()["equal"] is True
+    assert len(runs(stack)) == before + 1
+    process = begin(stack)
+    until(lambda: len(runs(stack)) > before + 1, "another run", seconds=60)
+    ran = stack.run("verify", "--cancel")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "is STOPPED, and has cost about $" in ran.stdout
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, "it was stopped" in err) == (4, True), err
+    assert stack.verify("--new-job-run")["equal"] is True
+    assert len(runs(stack)) == before + 3
+
+
+def begin(stack: Stack) -> subprocess.Popen[str]:
+    """Begin a verification, which the test interrupts or stops."""
+    process = subprocess.Popen(
+        stack.command("verify", "--json", "--spool", str(stack.directory / "spool")),
+        cwd=REPOSITORY,
+        env=stack.cloud.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(0.1)
+    return process
+
+
+def test_the_estimate_says_what_a_comparison_takes_here_and_there(stack: Stack) -> None:
+    ran = stack.run("verify", "--estimate")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "processes here" in ran.stdout
+    assert "on Glue with 2 workers" in ran.stdout
+    other = stack.run("verify", "--engine", "process", "--cancel")
+    assert other.returncode == 2
+    assert "--cancel belongs to runs on AWS Glue" in other.stderr
