@@ -18,10 +18,11 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bootstrap.verify.engines.engine import PROCESS, SPARK, ComparisonTask, Engine
+from bootstrap.verify.engines.engine import ComparisonTask, Engine
 from bootstrap.verify.engines.process import ProcessEngine
 from bootstrap.verify.engines.spark import SparkEngine
 from bootstrap.verify.exports.manifest import read_export
+from infra.verification_names import PROCESS, SPARK
 from tests.benchmarks.exported import KEY
 from tests.benchmarks.verification import exports
 from tests.support.verify.exports import BUCKET, Directory
