@@ -17,7 +17,7 @@ from bootstrap.aws.old_source import AwsOldSource
 from bootstrap.aws.resource_policies import AwsResourcePolicies
 from bootstrap.aws.sessions import CONFIG, Session
 from bootstrap.aws.source import AwsSource
-from bootstrap.aws.table_streams import AwsStreamControl, AwsTableStreamReader
+from bootstrap.aws.table_streams import AwsStreamControl, AwsStreamRecordReader
 from bootstrap.aws.tagged_resources import CONFIG as TAGGING_CONFIG
 from bootstrap.aws.tagged_resources import SERVICE as TAGGING
 from bootstrap.aws.tagged_resources import AwsTaggedResources
@@ -94,7 +94,7 @@ class AccountClients:
         return TableStreamClients(
             AwsStreamControl(source, dynamodb, streams),
             AwsResourcePolicies(source, dynamodb),
-            AwsTableStreamReader(source, streams),
+            AwsStreamRecordReader(source, streams),
             AwsConsumerMappings(target, self._target.client("lambda", consumer_region)),
         )
 

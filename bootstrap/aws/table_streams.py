@@ -91,8 +91,8 @@ class AwsStreamControl:
         )
 
 
-class AwsTableStreamReader:
-    """`TableStreamReader` through the exporter role."""
+class AwsStreamRecordReader:
+    """`StreamRecordReader` through the exporter role."""
 
     def __init__(self, calls: Calls, streams: Any) -> None:
         self._calls = calls

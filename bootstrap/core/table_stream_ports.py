@@ -26,7 +26,7 @@ class StreamControl(Protocol):
         """Describe a stream with its shards; None if it does not exist, or not any more."""
 
 
-class TableStreamReader(Protocol):
+class StreamRecordReader(Protocol):
     """A reader of a table's stream: one of the two that each shard takes at a time.
 
     Throttled for a third one: `UnavailableError` that says so.
@@ -70,5 +70,5 @@ class TableStreamClients:
     streams: StreamControl
     policies: ResourcePolicies
     """Of the source account, through the exporter."""
-    reader: TableStreamReader
+    reader: StreamRecordReader
     mappings: ConsumerMappings

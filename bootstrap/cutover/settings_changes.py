@@ -25,7 +25,7 @@ from bootstrap.cutover.settings import (
     with_stream_kept,
 )
 from bootstrap.cutover.settings_file import read_settings
-from bootstrap.journal.stream_records import TableStream
+from bootstrap.journal.stream_records import TableStreamRecord
 
 POLL_SECONDS = 5.0
 HOURLY_POLL_SECONDS = 300.0
@@ -48,7 +48,7 @@ def choose_settings(context: SwitchContext, row: Row) -> PrimarySettings | None:
     there = of_target(context.steps.target, table.target_table)
     if choice == SOURCE:
         wanted = of_source(context.steps.source, table.source_table, context.steps.outputs.tags)
-        known = row.record(TableStream)
+        known = row.record(TableStreamRecord)
         if known is not None and known.by_us:
             # A run switched it on for the replication: no reader of the owner's is behind it.
             wanted = replace(wanted, stream=None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bootstrap.core.errors import Side, UnavailableError
 from bootstrap.core.ports import LedgerEntries
 from bootstrap.core.table_stream_facts import RecordPlace, StreamShard, label_of
-from bootstrap.core.table_stream_ports import TableStreamReader
+from bootstrap.core.table_stream_ports import StreamRecordReader
 from bootstrap.run.stream_tips import EMPTY_PAGES, PAGES_PER_LOOK
 from replicator.change import stream_order
 from replicator.ended_rows import ended_key
@@ -34,7 +34,7 @@ class StreamRest:
 
     def __init__(
         self,
-        reader: TableStreamReader,
+        reader: StreamRecordReader,
         ledger: LedgerEntries,
         stream_arn: str,
         ended: Mapping[str, str],

@@ -11,7 +11,7 @@ from replicator.buffers import STREAMS
 
 
 @dataclass(frozen=True)
-class TableStream:
+class TableStreamRecord:
     """The stream, and the mapping that reads it: intended, then known by ARN and UUID."""
 
     key: ClassVar[str] = "table-stream"
@@ -42,7 +42,7 @@ def mapping_of(table: TableOutputs, row: Row) -> str:
     """
     if table.buffer != STREAMS:
         return table.mapping_uuid
-    known = row.record(TableStream)
+    known = row.record(TableStreamRecord)
     return known.mapping_uuid if known is not None else ""
 
 
@@ -50,5 +50,5 @@ def stream_of(table: TableOutputs, row: Row) -> str:
     """Return the ARN of the buffer, whatever its kind; empty if there is none yet."""
     if table.buffer != STREAMS:
         return table.stream_arn
-    known = row.record(TableStream)
+    known = row.record(TableStreamRecord)
     return known.arn if known is not None else ""

@@ -11,7 +11,7 @@ from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.core.write_deny import sid
 from bootstrap.journal.load_records import BulkLoad, LoadTarget
 from bootstrap.journal.records import Abandoning, Exported, Imported, RecoveryRecord
-from bootstrap.journal.stream_records import TableStream, mapping_of
+from bootstrap.journal.stream_records import TableStreamRecord, mapping_of
 from bootstrap.journal.switch_records import TargetDeny
 from replicator.aws_commands import table_option
 
@@ -117,7 +117,7 @@ def undoing(
 
 def _own_stream(table: TableOutputs, row: Row) -> list[str]:
     """List what becomes of a table's own stream."""
-    known = row.record(TableStream)
+    known = row.record(TableStreamRecord)
     if known is None:
         return []
     name = table.source_table

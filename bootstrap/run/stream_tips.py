@@ -15,7 +15,7 @@ from typing import Any
 from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.ports import LedgerEntries
 from bootstrap.core.table_stream_facts import KEPT_HOURS, RecordPlace, StreamShard, label_of
-from bootstrap.core.table_stream_ports import TableStreamReader
+from bootstrap.core.table_stream_ports import StreamRecordReader
 from replicator.change import stream_order
 from replicator.ended_rows import EndedRow, ended_key
 
@@ -108,7 +108,7 @@ class StreamTips:
 
     def __init__(
         self,
-        reader: TableStreamReader,
+        reader: StreamRecordReader,
         ledger: LedgerEntries,
         stream_arn: str,
         *,

@@ -19,7 +19,7 @@ from bootstrap.cutover.plan.table_readers import TableReader, source_readers, ta
 from bootstrap.cutover.settings import PrimarySettings, of_target
 from bootstrap.cutover.settings_changes import choose_settings
 from bootstrap.cutover.settings_diff import SettingChange, setting_changes
-from bootstrap.journal.stream_records import TableStream, mapping_of, stream_of
+from bootstrap.journal.stream_records import TableStreamRecord, mapping_of, stream_of
 from replicator.buffers import KINESIS
 from replicator.watchdog.readings import Backlog, Probed
 
@@ -139,7 +139,7 @@ def _plan(context: SwitchContext, readings: SwitchReadings) -> TablePlan:
 
 
 def _consumer_source(context: SwitchContext, readings: SwitchReadings) -> ConsumerSource:
-    table, known = context.table, readings.row.record(TableStream)
+    table, known = context.table, readings.row.record(TableStreamRecord)
     return ConsumerSource(
         stream_of(table, readings.row),
         mapping_of(table, readings.row),

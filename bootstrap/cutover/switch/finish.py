@@ -14,7 +14,7 @@ from bootstrap.cutover.context import SwitchContext
 from bootstrap.cutover.switch.after_commit import EXEC, ITEMS
 from bootstrap.cutover.switch.loop import SwitchLoop
 from bootstrap.cutover.switch.table_set import SwitchSet, source_denies
-from bootstrap.journal.stream_records import TableStream
+from bootstrap.journal.stream_records import TableStreamRecord
 from bootstrap.journal.switch_records import AfterSwitch, SourceDeny, Switching, SwitchMode
 from bootstrap.run.steps import stream_end
 
@@ -94,7 +94,7 @@ def _end_watch(context: SwitchContext, attempt: Switching, at: float) -> None:
 
 
 def _what_ended(context: SwitchContext) -> str:
-    own = context.journal.get(TableStream)
+    own = context.journal.get(TableStreamRecord)
     if own is not None and not own.by_us:
         return "nothing of this stack reads the old source's stream, which was on before"
     if context.table.owns_destination:

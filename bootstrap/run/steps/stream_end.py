@@ -6,7 +6,7 @@ from bootstrap.core import stream_policy
 from bootstrap.core.errors import BlockedError, LeaseLostError
 from bootstrap.core.outcome import Acted, Outcome, Pending
 from bootstrap.core.write_deny import PolicyError
-from bootstrap.journal.stream_records import TableStream
+from bootstrap.journal.stream_records import TableStreamRecord
 from bootstrap.run.step_context import StepContext
 
 
@@ -15,7 +15,7 @@ def leave(context: StepContext) -> Outcome | None:
 
     The mapping goes first: it could not read without the policy, and would say so.
     """
-    known = context.journal.get(TableStream)
+    known = context.journal.get(TableStreamRecord)
     if known is None:
         return None
     assert context.table_stream is not None

@@ -16,12 +16,14 @@ from bootstrap.core.outcome import Acted, Outcome
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.core.table_stream_facts import VIEW
 from bootstrap.journal.records import CaughtUp, Exported, Interrupted
-from bootstrap.journal.stream_records import TableStream
+from bootstrap.journal.stream_records import TableStreamRecord
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import stream_mapping
 
 
-def check(context: StepContext, known: TableStream, facts: TableFacts | None) -> Outcome | None:
+def check(
+    context: StepContext, known: TableStreamRecord, facts: TableFacts | None
+) -> Outcome | None:
     """Look at the table's stream once an export has begun. None: it is the one it was, and on.
 
     Raises:
@@ -75,7 +77,7 @@ def check(context: StepContext, known: TableStream, facts: TableFacts | None) ->
     return Acted()
 
 
-def _enabled(context: StepContext, known: TableStream) -> bool:
+def _enabled(context: StepContext, known: TableStreamRecord) -> bool:
     """Tell whether changes enter the stream. Of those made before, nothing says that they did."""
     assert context.table_stream is not None
     found = context.table_stream.streams.describe(known.arn)
@@ -93,7 +95,7 @@ def _applied_until(context: StepContext) -> float:
     return max(float(exported.export_time), caught_up.moment if caught_up is not None else 0.0)
 
 
-def _lost(context: StepContext, known: TableStream, facts: TableFacts | None) -> AccountError:
+def _lost(context: StepContext, known: TableStreamRecord, facts: TableFacts | None) -> AccountError:
     name = context.table.source_table
     if facts is None:
         state = "the table does not exist any more"

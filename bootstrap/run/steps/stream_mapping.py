@@ -8,22 +8,22 @@ from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.outcome import Acted, Outcome, Pending
 from bootstrap.core.pulumi_commands import up
 from bootstrap.core.table_stream_facts import MappingRequest
-from bootstrap.journal.stream_records import TableStream
+from bootstrap.journal.stream_records import TableStreamRecord
 from bootstrap.run.step_context import StepContext
 
 UNREADABLE = "InvalidParameterValueException"
 """Lambda's answer as long as the function's role cannot read the stream."""
 
 
-def left(known: TableStream | None) -> TableStream:
+def left(known: TableStreamRecord | None) -> TableStreamRecord:
     """Return the record of another stream than `known`, whose mapping is to be deleted."""
     if known is None:
-        return TableStream()
+        return TableStreamRecord()
     former = (*known.former_mappings, *([known.mapping_uuid] if known.mapping_uuid else []))
-    return TableStream(former_mappings=former)
+    return TableStreamRecord(former_mappings=former)
 
 
-def advance(context: StepContext, known: TableStream) -> Outcome | None:
+def advance(context: StepContext, known: TableStreamRecord) -> Outcome | None:
     """Lead to the mapping of the stream, and to no other. None: that is done."""
     assert context.table_stream is not None
     journal, mappings = context.journal, context.table_stream.mappings
@@ -83,7 +83,7 @@ def request(context: StepContext, stream_arn: str) -> MappingRequest:
     )
 
 
-def _refused(context: StepContext, known: TableStream, error: AccountError) -> Outcome:
+def _refused(context: StepContext, known: TableStreamRecord, error: AccountError) -> Outcome:
     """Wait as long as the stream's policy may still be spreading, which takes minutes."""
     if error.code != UNREADABLE:
         raise error

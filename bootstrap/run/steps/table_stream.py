@@ -18,7 +18,7 @@ from bootstrap.core.table_stream_facts import KEPT_HOURS, VIEW, TableStreamFacts
 from bootstrap.core.table_stream_ports import TableStreamClients
 from bootstrap.core.write_deny import PolicyError
 from bootstrap.journal.records import Buffered, Exported
-from bootstrap.journal.stream_records import TableStream
+from bootstrap.journal.stream_records import TableStreamRecord
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import stream_loss, stream_mapping
 from replicator.aws_commands import table_option
@@ -34,7 +34,7 @@ def advance(context: StepContext) -> Outcome:
     """Lead to a stream that is on, readable for the consumer, and observed; then watch it."""
     journal = context.journal
     facts = context.source.table(context.table.source_table)
-    known = journal.get(TableStream)
+    known = journal.get(TableStreamRecord)
     exported = journal.get(Exported)
     if known is not None and exported is not None and exported.begun:
         return stream_loss.check(context, known, facts) or _maintain(context, known)
@@ -67,7 +67,7 @@ def describe(context: StepContext) -> TableStreamFacts:
     return found
 
 
-def _switch_on(context: StepContext, known: TableStream | None, facts: TableFacts) -> Outcome:
+def _switch_on(context: StepContext, known: TableStreamRecord | None, facts: TableFacts) -> Outcome:
     journal, table = context.journal, context.table
     if facts.stream_view is not None:
         raise BlockedError(
@@ -99,7 +99,9 @@ def _switch_on(context: StepContext, known: TableStream | None, facts: TableFact
     return Acted()
 
 
-def note_stream(context: StepContext, known: TableStream | None, facts: TableFacts) -> Outcome:
+def note_stream(
+    context: StepContext, known: TableStreamRecord | None, facts: TableFacts
+) -> Outcome:
     """Record the stream that the table has, and forget one that it had."""
     journal = context.journal
     if journal.get(Buffered) is not None and known is not None and known.arn:
@@ -115,7 +117,7 @@ def note_stream(context: StepContext, known: TableStream | None, facts: TableFac
     return Acted()
 
 
-def _maintain(context: StepContext, known: TableStream) -> Outcome:
+def _maintain(context: StepContext, known: TableStreamRecord) -> Outcome:
     """Lead to a stream that the consumer's mapping may read, and does. Done: so it is."""
     facts = describe(context)
     if facts.status != "ENABLED":
@@ -170,7 +172,7 @@ def _allow(context: StepContext) -> Outcome | None:
     return Acted()
 
 
-def _observe(context: StepContext, known: TableStream, table: TableFacts) -> Outcome:
+def _observe(context: StepContext, known: TableStreamRecord, table: TableFacts) -> Outcome:
     """Record the first moment at which this process saw the stream ENABLED, by AWS's clock."""
     journal, memory = context.journal, context.memory
     at = describe(context).at

@@ -12,7 +12,7 @@ from bootstrap.aws.calls import Calls
 from bootstrap.aws.consumer_mappings import AwsConsumerMappings
 from bootstrap.aws.resource_policies import AwsResourcePolicies
 from bootstrap.aws.sdk import sdk_session
-from bootstrap.aws.table_streams import AwsStreamControl, AwsTableStreamReader
+from bootstrap.aws.table_streams import AwsStreamControl, AwsStreamRecordReader
 from bootstrap.aws.target import AwsTarget
 from bootstrap.core import stream_policy
 from bootstrap.core.errors import AccountError, Side, UnavailableError
@@ -68,11 +68,11 @@ def control(cloud: LocalCloud) -> AwsStreamControl:
 
 
 @pytest.fixture(scope="module")
-def reader(cloud: LocalCloud) -> AwsTableStreamReader:
-    return AwsTableStreamReader(Calls(Side.SOURCE, "root"), streams_api(cloud))
+def reader(cloud: LocalCloud) -> AwsStreamRecordReader:
+    return AwsStreamRecordReader(Calls(Side.SOURCE, "root"), streams_api(cloud))
 
 
-def read(reader: AwsTableStreamReader, iterator: str | None) -> list[RecordPlace]:
+def read(reader: AwsStreamRecordReader, iterator: str | None) -> list[RecordPlace]:
     found: list[RecordPlace] = []
     while iterator is not None:
         page = reader.read(iterator)
@@ -110,7 +110,7 @@ def test_a_stream_is_switched_on_once_and_off_once_however_often_that_is_asked(
 
 
 def test_an_iterator_by_time_begins_with_the_first_record_of_that_second_or_later(
-    cloud: LocalCloud, control: AwsStreamControl, reader: AwsTableStreamReader
+    cloud: LocalCloud, control: AwsStreamControl, reader: AwsStreamRecordReader
 ) -> None:
     stream = TableStream(cloud, next(NAMES))
     for key in ("a", "b"):
@@ -168,7 +168,7 @@ def looked(tips: StreamTips, facts: TableStreamFacts) -> TipsProgress:
 
 
 def test_a_stream_is_through_once_each_shard_with_its_children_has_a_row_at_its_end(
-    cloud: LocalCloud, control: AwsStreamControl, reader: AwsTableStreamReader
+    cloud: LocalCloud, control: AwsStreamControl, reader: AwsStreamRecordReader
 ) -> None:
     stream, rows = TableStream(cloud, next(NAMES)), Rows()
     for number in range(30):  # shards split after six records
@@ -259,6 +259,6 @@ def test_a_throttled_reader_names_the_limit_of_two(cloud: LocalCloud) -> None:
         def get_records(self, **_: object) -> object:
             raise client_error("GetRecords", "LimitExceededException", "Too many operations")
 
-    reader = AwsTableStreamReader(Calls(Side.SOURCE, "Role exporter"), Throttled())
+    reader = AwsStreamRecordReader(Calls(Side.SOURCE, "Role exporter"), Throttled())
     with pytest.raises(UnavailableError, match="two readers at a time"):
         reader.read("token")

@@ -18,7 +18,7 @@ from bootstrap.cutover.plan.page import page
 from bootstrap.cutover.promotion.report import page as report_page
 from bootstrap.cutover.settings_changes import choose_settings
 from bootstrap.cutover.switch.finish import finish_table
-from bootstrap.journal.stream_records import TableStream
+from bootstrap.journal.stream_records import TableStreamRecord
 from bootstrap.journal.switch_records import AfterSwitch, SwitchMode
 from bootstrap.status.health import Health
 from replicator.lane_rows import LaneRow, index_key
@@ -146,8 +146,8 @@ def test_the_lag_is_lambdas_and_what_cannot_be_read_is_unknown(
 def test_a_stream_that_a_run_switched_on_is_no_setting_of_the_owners(
     world: FakeAws, by_us: float, wanted: str | None
 ) -> None:
-    known = TableStream(by_us, STREAM, 1.0, MAPPING)
-    row = Row(records={TableStream.key: to_json(known)})
+    known = TableStreamRecord(by_us, STREAM, 1.0, MAPPING)
+    row = Row(records={TableStreamRecord.key: to_json(known)})
     chosen = choose_settings(context(world), row)
     assert chosen is not None and chosen.stream == wanted
 
@@ -181,7 +181,7 @@ def test_finish_leaves_a_stream_on_that_was_on_before(world: FakeAws) -> None:
     with world.unwatched():
         found.leases[0].acquire(take_over=True)
         found.journal.refresh()
-        found.journal.put(TableStream(0.0, STREAM, 1.0, MAPPING), "it was on before")
+        found.journal.put(TableStreamRecord(0.0, STREAM, 1.0, MAPPING), "it was on before")
         found.leases[0].release()
     finish(switched(world))
     assert world.own_stream is not None

@@ -13,7 +13,7 @@ from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.state import State
 from bootstrap.core.stream_policy import SID
 from bootstrap.journal.records import Buffered, CaughtUp, Interrupted, Overran
-from bootstrap.journal.stream_records import TableStream
+from bootstrap.journal.stream_records import TableStreamRecord
 from tests.support.bootstrap.fake_aws import CONSUMER, FakeAws, table_stream_outputs
 from tests.support.bootstrap.fake_table_stream import MAPPING, FakeTableStream
 from tests.support.bootstrap.kill_points import kill_at, quick
@@ -108,7 +108,7 @@ def test_abandon_takes_mapping_and_policy_away_and_switches_off_what_the_run_swi
         "switch_stream_off",
     ]
     assert [each["Sid"] for each in world.policies.statements(arn)] == ["Theirs"]
-    assert abandoned.run.journal.get(TableStream) is None
+    assert abandoned.run.journal.get(TableStreamRecord) is None
 
 
 @functools.cache

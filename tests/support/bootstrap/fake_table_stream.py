@@ -202,7 +202,7 @@ class FakeTableStreams(_Client):
 
 
 class FakeReader(_Client):
-    """`TableStreamReader`. An iterator is a shard and the number of records before it."""
+    """`StreamRecordReader`. An iterator is a shard and the number of records before it."""
 
     def iterator(
         self, stream_arn: str, shard_id: str, *, since: float | None = None, after: str = ""

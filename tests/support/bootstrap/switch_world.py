@@ -11,7 +11,7 @@ from bootstrap.core.table_stream_facts import VIEW
 from bootstrap.core.write_deny import WriteDeny, with_deny
 from bootstrap.cutover.context import SwitchOptions
 from bootstrap.cutover.switch.switch import Switch
-from bootstrap.journal.stream_records import TableStream
+from bootstrap.journal.stream_records import TableStreamRecord
 from bootstrap.journal.switch_records import Switching, SwitchMode, TargetDeny
 from replicator.buffers import STREAMS
 from tests.support.bootstrap.fake_aws import (
@@ -141,7 +141,7 @@ def with_own_stream(world: FakeAws, *, alone: bool = True) -> FakeAws:
     with world.unwatched():
         process.lease.acquire(take_over=True)
         process.run.journal.refresh()
-        known = TableStream(1.0, STREAM, 1.0, MAPPING)
+        known = TableStreamRecord(1.0, STREAM, 1.0, MAPPING)
         process.run.journal.put(known, "as a run records it")
         process.run.context.ledger.set_table_stream(STREAM, MAPPING)
         process.lease.release()
