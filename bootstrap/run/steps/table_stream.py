@@ -43,7 +43,7 @@ def advance(context: StepContext) -> Outcome:
     if facts.stream_view is None or facts.stream_view != VIEW:
         return _switch_on(context, known, facts)
     if known is None or known.arn != facts.stream_arn:
-        return note_stream(context, known, facts)
+        return _note_stream(context, known, facts)
     outcome = _maintain(context, known)
     if not isinstance(outcome, Done):
         return outcome
@@ -99,7 +99,7 @@ def _switch_on(context: StepContext, known: TableStreamRecord | None, facts: Tab
     return Acted()
 
 
-def note_stream(
+def _note_stream(
     context: StepContext, known: TableStreamRecord | None, facts: TableFacts
 ) -> Outcome:
     """Record the stream that the table has, and forget one that it had."""

@@ -24,7 +24,17 @@ from tests.support.fakes.errors import Killed
 pytestmark = pytest.mark.promise("C3", "C6", "C10")
 
 HOUR = 3_600.0
-READS = ("GetItem", "Query", "BatchGetItem", "describe_", "find_", "mapping", "read_", "stream_")
+READS = (
+    "GetItem",
+    "GetResourcePolicy",
+    "Query",
+    "BatchGetItem",
+    "describe_",
+    "find_",
+    "mapping",
+    "read_",
+    "stream_",
+)
 
 
 def fresh() -> FakeAws:
