@@ -21,7 +21,7 @@ $(READY): requirements.txt replicator/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-# Spark is large, and only `make test` and `make bench` need it. Its numpy is for Python 3.11 and 3.12.
+# Spark is large, and only `make test`, `make bench` and `make demo ENGINE=spark` need it. Its numpy is for Python 3.11 and 3.12.
 $(SPARK): requirements-spark.txt $(READY)
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then \
 	  echo "Installing what requirements-spark.txt pins into $(VENV) (once)…"; \
@@ -36,15 +36,16 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # What a user can say: make demo ITEMS=… MIN_CHANGES=… DATA=file KEY=pk[:S],sk[:S] CHAOS=on[,name=rate…]
 # SWITCH=on|writes-stopped LSI=on
-# BUFFER=streams
+# BUFFER=streams ENGINE=spark
 DEMO_ARGS = $(if $(ITEMS),--items "$(ITEMS)") $(if $(MIN_CHANGES),--min-changes "$(MIN_CHANGES)") \
             $(if $(DATA),--data "$(DATA)") $(if $(KEY),--key "$(KEY)") \
             $(if $(CHAOS),--chaos "$(CHAOS)") $(if $(SWITCH),--switch "$(SWITCH)") \
-            $(if $(LSI),--lsi "$(LSI)") $(if $(BUFFER),--buffer "$(BUFFER)")
+            $(if $(LSI),--lsi "$(LSI)") $(if $(BUFFER),--buffer "$(BUFFER)") \
+            $(if $(ENGINE),--engine "$(ENGINE)")
 
 # The variables that a target takes beside PYTHON. Any other on the command line is refused: a
 # misspelled one would be ignored.
-TAKEN_BY_demo  := ITEMS MIN_CHANGES DATA KEY CHAOS SWITCH LSI BUFFER
+TAKEN_BY_demo  := ITEMS MIN_CHANGES DATA KEY CHAOS SWITCH LSI BUFFER ENGINE
 TAKEN_BY_build := ARCHITECTURE
 TAKEN_BY_bench := LARGEST
 TAKEN_BY_soak  := MINUTES SEED REPLAY CRASH
@@ -61,7 +62,7 @@ $(info Try: make $(TARGET) $(TRY_$(TARGET)))
 $(error Nothing was started)
 endif
 
-demo: $(READY)  ## replicate a live table between two emulated accounts, and compare
+demo: $(READY) $(if $(filter spark,$(ENGINE)),$(SPARK))  ## replicate a live table between two emulated accounts, and compare
 	@$(BIN)/python -m infra.local demo $(DEMO_ARGS)
 
 serve: $(READY)  ## keep the local cloud with the deployed stack running

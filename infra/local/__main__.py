@@ -252,6 +252,14 @@ def main() -> None:
     show_default=True,
     help="Where changes wait: in a Kinesis data stream, or in the table's own stream, for a day.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["process", "spark"]),
+    default=DEFAULT.engine,
+    show_default=True,
+    help="What the verification compares with: processes, or the stack's job on AWS Glue, which "
+    "the local cloud runs by Spark.",
+)
 def demo(**options: Any) -> None:
     """Replicate a live table from one emulated account to another, and compare."""
     chosen = DemoOptions(**options)

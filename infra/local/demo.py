@@ -167,6 +167,7 @@ class Demo:
             outputs_file,
             self._options.load,
             self._options.buffer,
+            self._options.engine,
         )
         table = outputs["tables"][0]
         took = f"in {time.time() - started:.1f} s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ VARIABLES: Mapping[str, str] = {
     "switch": "SWITCH",
     "lsi": "LSI",
     "buffer": "BUFFER",
+    "engine": "ENGINE",
 }
 """The variable of `make demo` for an option; the others have none."""
 EXAMPLES: Mapping[str, str] = {
@@ -35,6 +37,7 @@ EXAMPLES: Mapping[str, str] = {
     "switch": "make demo SWITCH=on",
     "lsi": "make demo LSI=on",
     "buffer": "make demo BUFFER=streams",
+    "engine": "make demo ENGINE=spark",
 }
 """A value of each that is accepted, as a command."""
 
@@ -71,6 +74,8 @@ class DemoOptions:
     """Make the target the primary in the end: `on` by a fence."""
     lsi: Literal["off", "on"] = "off"
     """`on`: a table with local secondary indexes, which a bulk put loads, as no import can."""
+    engine: Literal["process", "spark"] = "process"
+    """What the verification compares with: `spark` is the stack's job, on the local Glue."""
     buffer: Literal["kinesis", "streams"] = KINESIS
     """Where changes wait: in a Kinesis data stream, or in the table's own stream."""
 
@@ -99,6 +104,11 @@ class DemoOptions:
                 "--chaos with poison puts unreadable records into a Kinesis data stream: nobody "
                 "can put one into a table's own stream (--buffer streams).",
             )
+        if self.engine == "spark" and importlib.util.find_spec("pyspark") is None:
+            raise OptionError(
+                "engine",
+                "--engine spark needs pyspark: pip install -r requirements-spark.txt",
+            )
         if self.key and not self.data:
             raise OptionError("key", "--key describes the items of --data FILE, which is missing.")
 
@@ -113,6 +123,7 @@ class DemoOptions:
             "switch": self.switch,
             "lsi": self.lsi,
             "buffer": self.buffer,
+            "engine": self.engine,
             "seed": self.seed,
             "rate": self.rate,
             "steady": self.steady,

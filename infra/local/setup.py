@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from infra import package
+from infra import glue_package, package
 from infra.local.cloud import LocalCloud
 from infra.local.data.compare import fingerprint
 from infra.local.data.items import Item, KeySchema, TableShape
@@ -107,6 +107,7 @@ def deploy_stack(
     outputs: Path,
     load: Load = "import",
     buffer: str = KINESIS,
+    engine: str = "process",
 ) -> dict[str, Any]:
     """Apply the Pulumi program for one table; write the outputs file and return the outputs."""
     sides = {
@@ -120,6 +121,7 @@ def deploy_stack(
         ],
         "lambdaArchive": str(archive),
         "switch": True,
+        **_verification(engine),
     }
     values = deploy(cloud, config)
     outputs.write_text(json.dumps(values, indent=2) + "\n")
@@ -129,6 +131,14 @@ def deploy_stack(
 def _load(load: Load) -> Mapping[str, str]:
     """Return what the stack file says of the load; an import is the default."""
     return {} if load == "import" else {"load": load}
+
+
+def _verification(engine: str) -> Mapping[str, Any]:
+    """Return what the stack file says of verifications; processes are the default."""
+    if engine == "process":
+        return {}
+    folder = glue_package.build("glue-local").folder
+    return {"verification": {"engine": "glue", "workers": 2, "package": str(folder)}}
 
 
 def _buffer(buffer: str) -> Mapping[str, str]:
