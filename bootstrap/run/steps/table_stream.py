@@ -56,11 +56,13 @@ def describe(context: StepContext) -> TableStreamFacts:
     Raises:
         AccountError: DynamoDB does not know it any more.
     """
-    found = clients(context).streams.describe(context.stream_arn)
+    # A verification has a row of its own in the journal, without the run's records.
+    arn = context.stream_arn or context.ledger.settings().stream
+    found = clients(context).streams.describe(arn)
     if found is None:
         raise AccountError(
             Side.SOURCE,
-            f"The stream {context.stream_arn} does not exist any more: it was switched off a day "
+            f"The stream {arn} does not exist any more: it was switched off a day "
             "ago or earlier.",
             fix=suggest(Command("run"), ", which begins another stream and records the gap"),
         )

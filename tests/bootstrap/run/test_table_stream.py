@@ -12,8 +12,12 @@ from bootstrap.core.errors import AccountError, BlockedError, StillRunningError
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.state import State
 from bootstrap.core.stream_policy import SID
+from bootstrap.journal.journal import Journal
+from bootstrap.journal.lease import Lease
 from bootstrap.journal.records import Buffered, CaughtUp, Interrupted, Overran
 from bootstrap.journal.stream_records import TableStreamRecord
+from bootstrap.journal.verification_records import row_name
+from bootstrap.run.steps import table_stream
 from tests.support.bootstrap.fake_aws import CONSUMER, FakeAws, table_stream_outputs
 from tests.support.bootstrap.fake_table_stream import MAPPING, FakeTableStream
 from tests.support.bootstrap.kill_points import kill_at, quick
@@ -255,3 +259,16 @@ def test_the_export_time_counts_from_the_first_observation_of_an_enabled_stream(
     made.until(lambda: made.run.journal.get(Buffered) is not None)
     buffered = made.run.journal.get(Buffered)
     assert buffered is not None and buffered.active_at >= own(world).enabled_from
+
+
+def test_a_proof_in_a_journal_of_its_own_finds_the_stream_that_the_run_has_made() -> None:
+    """A verification keeps its records apart from the run's."""
+    world = fresh()
+    made = run(world)
+    context = made.run.context
+    apart = Lease(made.store, row_name("orders"), world.clock, made.machine)
+    apart.acquire()
+    journal = Journal(made.store, row_name("orders"), apart)
+    journal.refresh()
+    found = table_stream.describe(replace(context, journal=journal))
+    assert found.arn == own(world).arn
