@@ -24,10 +24,17 @@ PERSON = "on-call"
 """Has called nothing before, so the record of distinct calls has each of its own."""
 
 
+OWN_STREAM = "customers"
+"""A table whose buffer is its own stream."""
+TABLES = ("orders", OWN_STREAM)
+
+
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     recording = tmp_path / "calls.jsonl"
-    with deployed(tmp_path / "cloud", "orders", recording=recording, switch=True) as stack:
+    with deployed(
+        tmp_path / "cloud", *TABLES, own_stream=[OWN_STREAM], recording=recording, switch=True
+    ) as stack:
         yield stack
 
 
@@ -95,54 +102,77 @@ def cut_off(stack: Stack) -> None:
         sts.assume_role(RoleArn=side["exporterRoleArn"], RoleSessionName="anna")
 
 
-def test_a_promoted_target_takes_writes_and_nothing_more_of_the_source(
+def test_promoted_targets_take_writes_and_nothing_more_of_the_source(
     stack: Stack, tmp_path: Path
 ) -> None:
     assert stack.end("run").returncode == 0
-    until(lambda: not put(stack, TARGET, "orders-replica", ITEM))
-    with Writer(stack, "orders"):
+    until(lambda: not any(put(stack, TARGET, f"{table}-replica", ITEM) for table in TABLES))
+    with Writer(stack, "orders"), Writer(stack, OWN_STREAM):
         cut_off(stack)
         log_in(stack)
-        report = tmp_path / "report.json"
-        ended = stack.end(
-            *("promote", "--yes", "--drain", "3s", "--json", "--report", str(report)),
-            *("--source-profile", PERSON, "--target-profile", PERSON),
-        )
-        assert ended.returncode == 0, ended.stderr
-        shown = json.loads(ended.stdout)
-        assert shown == json.loads(report.read_text())
-        assert shown["open"] == []
-        assert shown["done"] == ["target-deny", "target-open", "mapping", "target-expiry"]
-        window = shown["lossWindow"]
-        assert window["lanes"] and window["newestFullRound"] is not None
-        assert shown["drain"]["ended"] in ("probes-through", "time-up")
-        assert "may still be taking writes" in report.with_suffix(".md").read_text()
-
+        shown = promote(stack, tmp_path)
         target = stack.values["target"]
         asked = roles_assumed(tmp_path / "calls.jsonl")
         assert asked == {target["importerRoleArn"], target["switchRoleArn"]}
-        assert put(stack, TARGET, "orders-replica", ITEM)
-        there = stack.items(TARGET, "orders-replica")
-        assert put(stack, SOURCE, "orders", {"pk": {"S": "too late"}, "v": {"N": "9"}})
+        there = {}
+        for table in TABLES:
+            assert put(stack, TARGET, f"{table}-replica", ITEM)
+            there[table] = stack.items(TARGET, f"{table}-replica")
+            assert put(stack, SOURCE, table, {"pk": {"S": "too late"}, "v": {"N": "9"}})
         wake_up(stack)
-        assert stack.items(TARGET, "orders-replica") == there
-    again = stack.end("promote", "--yes", "--json", "--report", str(report))
+        for table in TABLES:
+            assert stack.items(TARGET, f"{table}-replica") == there[table]
+    for report in shown.values():
+        assert report["open"] == []
+        assert report["done"] == ["target-deny", "target-open", "mapping", "target-expiry"]
+        assert report["lossWindow"]["lanes"] and report["lossWindow"]["newestVersion"]
+    assert shown["orders"]["lossWindow"]["newestFullRound"] is not None
+    assert shown["orders"]["drain"]["ended"] in ("probes-through", "time-up")
+    window = shown[OWN_STREAM]["lossWindow"]
+    assert (window["buffer"], window["newestFullRound"]) == ("streams", None)
+    assert window["lanesAreWatermarks"] is False
+    assert "has no watermark" in (tmp_path / f"{OWN_STREAM}.md").read_text()
+
+    again = stack.end(*promotion("orders", tmp_path))
     assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["nonce"] == shown["nonce"]
+    assert json.loads(again.stdout)["nonce"] == shown["orders"]["nonce"]
+
+
+def promotion(table: str, directory: Path) -> tuple[str, ...]:
+    report = ("--report", str(directory / f"{table}.json"))
+    return ("promote", "--table", table, "--yes", "--drain", "3s", "--json", *report)
+
+
+def promote(stack: Stack, directory: Path) -> dict[str, Any]:
+    """Promote both tables at the same time, as that person; return what is shown of each."""
+    profiles = ("--source-profile", PERSON, "--target-profile", PERSON)
+    running = {table: stack.start(*promotion(table, directory), *profiles) for table in TABLES}
+    shown = {}
+    for table, process in running.items():
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        shown[table] = json.loads(out)
+        assert shown[table] == json.loads((directory / f"{table}.json").read_text())
+        page = (directory / f"{table}.md").read_text()
+        assert "may still be taking writes" in page
+    return shown
 
 
 def wake_up(stack: Stack) -> None:
-    """The mapping is switched on by another hand: the consumer is given what the source took."""
-    table, began = stack.values["tables"][0], datetime.now(UTC)
+    """Another hand switches the mappings on: the consumers are given what the source took."""
+    began, cloudwatch = datetime.now(UTC), stack.cloud.client("cloudwatch", TARGET)
+    functions = [table["functionName"] for table in stack.values["tables"]]
     lambda_ = stack.cloud.client("lambda", TARGET)
-    lambda_.update_event_source_mapping(UUID=table["mappingUuid"], Enabled=True)
-    cloudwatch = stack.cloud.client("cloudwatch", TARGET)
+    for name in functions:
+        (mapping,) = lambda_.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        assert mapping["State"] in ("Disabling", "Disabled")
+        lambda_.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
-    def invoked() -> bool:
+    def invoked(name: str) -> bool:
         answer = cloudwatch.get_metric_statistics(
             Namespace="AWS/Lambda",
             MetricName="Invocations",
-            Dimensions=[{"Name": "FunctionName", "Value": table["functionName"]}],
+            Dimensions=[{"Name": "FunctionName", "Value": name}],
             StartTime=began,
             EndTime=began + timedelta(hours=1),
             Period=3600,
@@ -150,4 +180,4 @@ def wake_up(stack: Stack) -> None:
         )
         return sum(each["Sum"] for each in answer["Datapoints"]) >= 3
 
-    until(invoked)
+    until(lambda: all(map(invoked, functions)))

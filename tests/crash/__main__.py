@@ -7,7 +7,7 @@ python -m tests.crash --case streams:buffer/lambda:CreateEventSourceMapping#1/ki
 python -m tests.crash --case bulk:runs_when_a_repeat_has_finished
 python -m tests.crash --list
 python -m tests.crash --bulk all
-python -m tests.crash --switch all [--minutes 60]
+python -m tests.crash --switch all [--buffer streams] [--minutes 60]
 python -m tests.crash --switch again:seal/dynamodb:PutResourcePolicy#1/kill-after
 """
 
@@ -43,7 +43,9 @@ def main() -> int:
     which.add_argument("--list", action="store_true", help="record a clean run, and list all cases")
     which.add_argument("--bulk", choices=["all", "list"], help="those of tables loaded by bulk put")
     which.add_argument("--switch", metavar="all|CASE", help="a switch's: every case, or this one")
-    parser.add_argument("--buffer", choices=BUFFERS, help="of --all and --list: one of the two")
+    parser.add_argument(
+        "--buffer", choices=BUFFERS, help="of --all, --list, --switch: one"
+    )
     parser.add_argument("--only", default="", metavar="REGEX", help="of them, those that match")
     parser.add_argument("--seed", type=int, help="of the order (default: drawn, and printed)")
     parser.add_argument("--lanes", type=int, default=4, help="cases at a time (default: 4)")
@@ -56,7 +58,7 @@ def main() -> int:
         if bulk or given.bulk:
             return _bulk(place, bulk, given, seed)
         if given.switch:
-            return _switch(place, given.switch, seed, given.lanes, given.minutes)
+            return _switch(place, given, seed)
         return max(_runs(place / buffer, buffer, given, seed) for buffer in _buffers(given))
 
 
@@ -116,17 +118,18 @@ def _bulk(place: Path, named: Sequence[str], given: argparse.Namespace, seed: in
     return (campaign.run() if every else 0) or int(bool(problems))
 
 
-def _switch(place: Path, which: str, seed: int, count: int, minutes: float | None) -> int:
+def _switch(place: Path, given: argparse.Namespace, seed: int) -> int:
     """Crash a switch: at everything, in an order that the seed draws, or at one moment."""
-    if which != "all":
-        with lanes(place, 1, switch=True) as there:
-            return SwitchCampaign([SwitchCase.parse(which)]).serve(there)
-    with lanes(place / "clean", 1, switch=True) as (lane,):
+    own = given.buffer == STREAMS
+    if given.switch != "all":
+        with lanes(place, 1, switch=True, own_stream=own) as there:
+            return SwitchCampaign([SwitchCase.parse(given.switch)]).serve(there)
+    with lanes(place / "clean", 1, switch=True, own_stream=own) as (lane,):
         every = record_switch(SwitchLane.prepare(lane))
     random.Random(seed).shuffle(every)
     print(f"Seed {seed}: {len(every)} cases of a switch", flush=True)
-    with lanes(place / "cloud", count, switch=True) as there:
-        return SwitchCampaign(every, minutes).serve(there)
+    with lanes(place / "cloud", given.lanes, switch=True, own_stream=own) as there:
+        return SwitchCampaign(every, given.minutes).serve(there)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ RUN = ("--ttl", "now")
 
 
 OWN_STREAM: Mapping[str, Any] = {"buffer": STREAMS}
-KINESIS_OF_TWO_SHARDS: Mapping[str, Any] = {"streamMode": "PROVISIONED", "shards": 2}
+TWO_SHARDS: Mapping[str, Any] = {"streamMode": "PROVISIONED", "shards": 2}
 """Members of a table of the stack file."""
 
 PLAIN: Mapping[str, Any] = {
@@ -208,6 +208,11 @@ class Lane:
         )
         return dict(answer.get("Item", {}))
 
+    @property
+    def mapping(self) -> str:
+        """The consumer's mapping, whoever made it."""
+        return str(self.mappings()[0]["UUID"])
+
     def mappings(self) -> list[Mapping[str, Any]]:
         return list(
             self.functions.list_event_source_mappings(FunctionName=self.values["functionName"])[
@@ -324,10 +329,12 @@ def lanes(
     switch: bool = False,
     bulk: str | None = None,
     own_stream: bool = False,
+    mixed: bool = False,
 ) -> Iterator[list[Lane]]:
     """A cloud of its own with so many tables, deployed and filled. `switch`: with its roles, and a
     log of writes. `bulk`: tables with a local index, loaded by bulk put under this LOCAL_BULK, and
     a log of writes; None: by import. `own_stream`: buffered by the tables' own streams.
+    `mixed`: the last table is, and no other.
     """
     directory.mkdir(parents=True, exist_ok=True)
     names = [f"lane{n:02}" for n in range(count)]
@@ -345,7 +352,7 @@ def lanes(
             {
                 "source": name,
                 "target": f"{name}-replica",
-                **(OWN_STREAM if own_stream else KINESIS_OF_TWO_SHARDS),
+                **(OWN_STREAM if own_stream or (mixed and name == names[-1]) else TWO_SHARDS),
                 **({"load": "bulk"} if bulk else {}),
             }
             for name in names

@@ -184,7 +184,7 @@ def _woken(ready: SwitchLane) -> Iterator[str]:
     lane, began = ready.lane, datetime.now(UTC)
     with contextlib.suppress(lane.source.exceptions.PolicyNotFoundException):
         lane.source.delete_resource_policy(ResourceArn=lane.values["sourceTableArn"])
-    uuid, deadline = lane.values["mappingUuid"], time.monotonic() + PATIENCE
+    uuid, deadline = lane.mapping, time.monotonic() + PATIENCE
     lane.functions.update_event_source_mapping(UUID=uuid, Enabled=True)
     while _invocations(ready, began) < BATCHES:
         if time.monotonic() > deadline:

@@ -71,7 +71,7 @@ class SwitchLane:
         )
         if "closed" in settings and "armed" not in settings:
             self._forget_promotion()
-        uuid = lane.values["mappingUuid"]
+        uuid = lane.mapping
         lane.functions.update_event_source_mapping(UUID=uuid, Enabled=True)
         expiry = {"Enabled": True, "AttributeName": TTL_ATTRIBUTE}
         lane.source.update_time_to_live(TableName=lane.name, TimeToLiveSpecification=expiry)
@@ -83,7 +83,7 @@ class SwitchLane:
     def _forget_promotion(self) -> None:
         """Wait until the consumer knows that the gate is open again; drop what it has held back."""
         lane = self.lane
-        uuid, bucket = lane.values["mappingUuid"], lane.values["quarantineBucket"]
+        uuid, bucket = lane.mapping, lane.values["quarantineBucket"]
         lane.functions.update_event_source_mapping(UUID=uuid, Enabled=False)
         time.sleep(SettingsRow.CACHE_SECONDS + INVOCATION_SECONDS * SWITCH_SCALE)
         for name in lane.objects(bucket, "open/"):

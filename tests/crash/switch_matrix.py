@@ -113,7 +113,8 @@ class SwitchCampaign:
                     f"{time.monotonic() - began:5.1f} s  {'FAILED' if problems else 'ok':6} {case}"
                 )
                 for problem in problems:
-                    print(f"       {problem}\nTry: python -m tests.crash --switch {case}")
+                    again = f"python -m tests.crash --switch {case}"
+                    print(f"       {problem}\nTry: {again}{' --buffer streams' * lane.own_stream}")
                 print(end="", flush=True)
             if problems:
                 return  # whatever is wrong with this lane is not to be the next case's

@@ -94,15 +94,16 @@ TABLES = ("orders", "customers")
 def deployed(
     directory: Path,
     *tables: str,
+    own_stream: Sequence[str] = (),
     recording: Path | None = None,
     adopt: Callable[[LocalCloud], Sequence[Mapping[str, Any]]] | None = None,
     **config: Any,
 ) -> Iterator[Stack]:
     """A local cloud of its own, with these tables filled and the stack deployed.
 
-    `recording`: a file that gets a line for each distinct call. `config` are further members of the
-    stack's configuration. `adopt`: what is there before the stack; it returns the tables of the
-    configuration.
+    `own_stream`: those of them whose own stream is the buffer. `recording`: a file that gets a line
+    for each distinct call. `config` are further members of the stack's configuration. `adopt`: what
+    is there before the stack; it returns the tables of the configuration.
     """
     with LocalCloud(directory, recording=recording) as cloud:
         dynamodb = cloud.client("dynamodb", SOURCE)
@@ -116,7 +117,14 @@ def deployed(
             for n in range(ITEMS):
                 dynamodb.put_item(TableName=table, Item={"pk": {"S": f"{n}"}, "v": {"N": "0"}})
         entries = (
-            [{"source": name, "target": f"{name}-replica"} for name in tables]
+            [
+                {
+                    "source": name,
+                    "target": f"{name}-replica",
+                    **({"buffer": "streams"} if name in own_stream else {}),
+                }
+                for name in tables
+            ]
             if adopt is None
             else list(adopt(cloud))
         )
