@@ -43,9 +43,7 @@ def main() -> int:
     which.add_argument("--list", action="store_true", help="record a clean run, and list all cases")
     which.add_argument("--bulk", choices=["all", "list"], help="those of tables loaded by bulk put")
     which.add_argument("--switch", metavar="all|CASE", help="a switch's: every case, or this one")
-    parser.add_argument(
-        "--buffer", choices=BUFFERS, help="of --all, --list, --switch: one"
-    )
+    parser.add_argument("--buffer", choices=BUFFERS, help="of --all, --list, --switch: one")
     parser.add_argument("--only", default="", metavar="REGEX", help="of them, those that match")
     parser.add_argument("--seed", type=int, help="of the order (default: drawn, and printed)")
     parser.add_argument("--lanes", type=int, default=4, help="cases at a time (default: 4)")

@@ -62,8 +62,7 @@ def describe(context: StepContext) -> TableStreamFacts:
     if found is None:
         raise AccountError(
             Side.SOURCE,
-            f"The stream {arn} does not exist any more: it was switched off a day "
-            "ago or earlier.",
+            f"The stream {arn} does not exist any more: it was switched off a day ago or earlier.",
             fix=suggest(Command("run"), ", which begins another stream and records the gap"),
         )
     return found
