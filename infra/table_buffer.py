@@ -1,4 +1,4 @@
-"""What the parts of a stack know of a table's buffer, whichever it is."""
+"""A table's buffer, whichever it is, as the parts of a stack know it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from replicator.watchdog.primary_readings import read_primary
 from replicator.watchdog.probe_rounds import WatchdogState, attempt_of
 from replicator.watchdog.readings import Identity, Intent, Probed, Readings, Unread
 from replicator.watchdog.source_writes import SourceWritesReader
-from replicator.watchdog.table_stream_round import TableStreamReader
+from replicator.watchdog.table_stream_round import TableStreamRound
 
 T = TypeVar("T")
 
@@ -124,7 +124,7 @@ class HealthReader:
             "source": buffered.table_id if buffered else "",
             "target": imported.table_id if imported else "",
         }
-        reader = TableStreamReader(
+        reader = TableStreamRound(
             _read,
             self._source,
             self._target,

@@ -101,8 +101,8 @@ class DemoOptions:
         if rates.poison and self.buffer == STREAMS:
             raise OptionError(
                 "chaos",
-                "--chaos with poison puts unreadable records into a Kinesis data stream: nobody "
-                "can put one into a table's own stream (--buffer streams).",
+                "--chaos with poison puts unreadable records into a Kinesis data stream: none "
+                "can be put into a table's own stream (--buffer streams).",
             )
         if self.engine == "spark" and importlib.util.find_spec("pyspark") is None:
             raise OptionError(

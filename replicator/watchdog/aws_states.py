@@ -44,7 +44,7 @@ class TableProblem:
 
 
 @dataclass(frozen=True)
-class TableStream:
+class OwnStream:
     """A table's own stream. One that is switched off and on again is another, by another ARN."""
 
     arn: str = ""
@@ -66,7 +66,7 @@ class TableState:
     """Since when DynamoDB cannot use its KMS key."""
     archived_at: float | None = None
     archival_reason: str = ""
-    stream: TableStream = TableStream()
+    stream: OwnStream = OwnStream()
 
     @property
     def problem(self) -> TableProblem | None:
@@ -108,11 +108,11 @@ def table_in(answer: Mapping[str, Any]) -> TableState:
     )
 
 
-def _stream_in(table: Mapping[str, Any]) -> TableStream:
+def _stream_in(table: Mapping[str, Any]) -> OwnStream:
     """Read a table's stream. Without one the answer has neither member (API reference,
     TableDescription)."""
     specified = table.get("StreamSpecification") or {}
-    return TableStream(
+    return OwnStream(
         arn=str(table.get("LatestStreamArn") or ""),
         on=specified.get("StreamEnabled") is True,
         view=str(specified.get("StreamViewType") or ""),

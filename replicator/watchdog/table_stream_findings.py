@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from replicator.watchdog.aws_states import TableStream, iso
+from replicator.watchdog.aws_states import OwnStream, iso
 from replicator.watchdog.backlog import KEPT_HOURS, KEPT_SECONDS, enters
 from replicator.watchdog.detectors import (
     ANOTHER_STREAMED_SOURCE,
@@ -57,7 +57,7 @@ def judge_table_stream(readings: Readings) -> Finding:
         if intent.consuming or intent.replicating:
             return flag(TABLE_STREAM, False, "the settings row names no stream")
         return Finding(TABLE_STREAM, Level.FINE, 1.0, "the bootstrap has not switched it on yet")
-    stream = TableStream() if source.now is None else source.now.stream
+    stream = OwnStream() if source.now is None else source.now.stream
     if not enters(source.now, intent.stream):
         found = flag(TABLE_STREAM, False, _difference(stream, intent.stream))
         return replace(found, remedy=ANOTHER_STREAMED_SOURCE) if source.changed else found
@@ -72,7 +72,7 @@ def judge_table_stream(readings: Readings) -> Finding:
     return flag(TABLE_STREAM, True, f"on since {label(stream.arn)}")
 
 
-def _difference(stream: TableStream, ours: str) -> str:
+def _difference(stream: OwnStream, ours: str) -> str:
     if not stream.arn:
         return f"the table has none; that of {label(ours)} was the consumer's"
     if stream.arn == ours:

@@ -29,7 +29,7 @@ UNNEEDED = Unneeded("the buffer is the table's own stream")
 
 
 @dataclass(frozen=True)
-class TableStreamReader:
+class TableStreamRound:
     """Both accounts, as readers. `function` returns the consumer's function, or how it was last
     seen."""
 

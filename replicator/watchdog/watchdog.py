@@ -46,7 +46,7 @@ from replicator.watchdog.readings import (
 )
 from replicator.watchdog.source_session import MakeClient, Observer
 from replicator.watchdog.source_writes import SourceWritesReader, source_table_arn
-from replicator.watchdog.table_stream_round import TableStreamReader
+from replicator.watchdog.table_stream_round import TableStreamRound
 from replicator.watchdog.watchdog_config import WatchdogConfig
 
 T = TypeVar("T")
@@ -224,7 +224,7 @@ class _WatchdogRound:
     def _of_table_stream(self, intent: Intent | Unread, state: WatchdogState | Unread) -> Readings:
         """Read a table whose buffer is its own stream. Nothing is put into that."""
         watchdog = self._watchdog
-        reader = TableStreamReader(
+        reader = TableStreamRound(
             self._read,
             watchdog._source,
             watchdog._target,

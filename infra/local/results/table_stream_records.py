@@ -33,8 +33,8 @@ def _records(streams: Any, table: str) -> Iterator[dict[str, Any]]:
             while iterator:
                 answer = streams.get_records(ShardIterator=iterator, Limit=1000)
                 yield from answer["Records"]
-                # An open shard has no last iterator. Nobody writes any more: it ends where it is
-                # empty.
+                # An open shard has no last iterator. There are no writers any more: it ends where
+                # it is empty.
                 ended = not answer["Records"] and not closed
                 iterator = None if ended else answer.get("NextShardIterator")
 

@@ -26,7 +26,7 @@ from bootstrap.status.remedies import name_commands
 from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
 from replicator.buffers import STREAMS
 from replicator.watchdog.aws_readings import UnreadableError
-from replicator.watchdog.aws_states import TableState, TableStream
+from replicator.watchdog.aws_states import TableState, OwnStream
 from replicator.watchdog.backlog import Reception
 from replicator.watchdog.detectors import TABLE_STREAM, Level, of_buffer
 from replicator.watchdog.finding import Finding
@@ -52,7 +52,7 @@ FINE = Backlog(NOW - 60, lag=0.4)
 
 
 def source(arn: str = OURS, *, on: bool = True, table_id: str = "source-1") -> Identity:
-    stream = TableStream(arn, on, "NEW_AND_OLD_IMAGES" if on else "")
+    stream = OwnStream(arn, on, "NEW_AND_OLD_IMAGES" if on else "")
     return Identity(TableState(table_id, "ACTIVE", stream=stream), "source-1")
 
 

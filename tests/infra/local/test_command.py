@@ -42,7 +42,7 @@ def taken_by_demo() -> list[str]:
         (("--buffer", "sqs"), "'sqs' is not one of 'kinesis', 'streams'"),
         (
             ("--buffer", "streams", "--chaos", "poison=0.1"),
-            "nobody can put one into a table's own stream",
+            "none can be put into a table's own stream",
         ),
         (("--items", "few"), "'few' is not a valid integer"),
         (("--foo",), "No such option '--foo'. It takes --items, --min-changes"),

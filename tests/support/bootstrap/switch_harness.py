@@ -15,7 +15,7 @@ from bootstrap.journal.switch_records import SwitchMode
 from bootstrap.journal.verification_records import row_name as verification_row
 from bootstrap.status.health import Health, read_health
 from bootstrap.verify.backfill import row_name as backfill_row
-from replicator.watchdog.aws_states import TableState, TableStream
+from replicator.watchdog.aws_states import TableState, OwnStream
 from replicator.watchdog.readings import Backlog, Identity, Intent
 from tests.support.bootstrap.fake_accounts import FakeCanary, FakeOldSource, fake_policies
 from tests.support.bootstrap.fake_aws import FakeAws, switch_outputs
@@ -27,7 +27,7 @@ from tests.support.fakes.clock import VirtualClock
 HEALTHY_STREAM: Mapping[str, Any] = {
     "intent": Intent(replicating=True, stream=STREAM, mapping=MAPPING),
     "source": Identity(
-        TableState("source-1", "ACTIVE", stream=TableStream(STREAM, on=True, view=VIEW)),
+        TableState("source-1", "ACTIVE", stream=OwnStream(STREAM, on=True, view=VIEW)),
         "source-1",
     ),
     "backlog": Backlog(0.0, lag=1.0),
