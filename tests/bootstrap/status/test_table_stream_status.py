@@ -26,7 +26,7 @@ from bootstrap.status.remedies import name_commands
 from bootstrap.status.snapshot import StatusSnapshot, build_snapshot
 from replicator.buffers import STREAMS
 from replicator.watchdog.aws_readings import UnreadableError
-from replicator.watchdog.aws_states import TableState, OwnStream
+from replicator.watchdog.aws_states import OwnStream, TableState
 from replicator.watchdog.backlog import Reception
 from replicator.watchdog.detectors import TABLE_STREAM, Level, of_buffer
 from replicator.watchdog.finding import Finding

@@ -15,7 +15,7 @@ from bootstrap.journal.switch_records import SwitchMode
 from bootstrap.journal.verification_records import row_name as verification_row
 from bootstrap.status.health import Health, read_health
 from bootstrap.verify.backfill import row_name as backfill_row
-from replicator.watchdog.aws_states import TableState, OwnStream
+from replicator.watchdog.aws_states import OwnStream, TableState
 from replicator.watchdog.readings import Backlog, Identity, Intent
 from tests.support.bootstrap.fake_accounts import FakeCanary, FakeOldSource, fake_policies
 from tests.support.bootstrap.fake_aws import FakeAws, switch_outputs
