@@ -210,7 +210,7 @@ class Lane:
 
     @property
     def mapping(self) -> str:
-        """The consumer's mapping, whoever made it."""
+        """The consumer's mapping: the stack's, or one that a run made."""
         return str(self.mappings()[0]["UUID"])
 
     def mappings(self) -> list[Mapping[str, Any]]:
