@@ -42,7 +42,7 @@ SETTLING_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class RunLimits:
-    """What the operator allows a run to take. None: what the stack allows."""
+    """The most that a run may take. None: what the stack allows."""
 
     hours: float | None = None
     cost: float | None = None
