@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from bootstrap.app.process import this_process
 from bootstrap.cli.engine_options import EngineOptions, engine_options
 from bootstrap.cli.options import RESUMES, clients_of, common_options, run_command
 from bootstrap.core.errors import UsageError, errors_about
+from bootstrap.core.facts import TableFacts
 from bootstrap.core.formatting import instant, number
 from bootstrap.core.poller import Poller
-from bootstrap.core.stack_outputs import TableOutputs
+from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.journal.verification_records import JobRunRecord, as_json, row_name
 from bootstrap.plan.prices import AS_OF, REGION
 from bootstrap.plan.verification_estimate import VerificationEstimate, estimate_verification
@@ -202,11 +204,18 @@ def verify(
         if engine_choice.cancel:
             for table in selection.tables:
                 with errors_about(selection.commands[table.source_table]):
-                    click.echo(cancel(clients.verify_context(table, say)))
+                    # Without the lease, which the command that waits for the run holds.
+                    context = replace(clients.verify_context(table, say), glue=clients.glue_job())
+                    click.echo(cancel(context))
             return 0
         if engine_choice.estimate:
             estimates = [
-                (table.source_table, estimate(clients.verify_context(table, say), workers))
+                (
+                    table.source_table,
+                    estimate(
+                        clients.source().table(table.source_table), selection.outputs, workers
+                    ),
+                )
                 for table in selection.tables
             ]
             click.echo(estimates_page(estimates, as_json_text=as_json_text))
@@ -232,9 +241,11 @@ def verify(
     run_command(work, options, RESUMES)
 
 
-def estimate(context: VerifyContext, workers: int | None) -> VerificationEstimate:
+def estimate(
+    facts: TableFacts | None, outputs: Outputs, workers: int | None
+) -> VerificationEstimate:
     """Estimate a comparison from the source's size, as DynamoDB counted it last."""
-    facts, job = context.source.table(), context.outputs.verification.job
+    job = outputs.verification.job
     return estimate_verification(
         facts.items if facts else 0,
         facts.size_bytes if facts else 0,
@@ -258,7 +269,7 @@ def estimates_page(found: Sequence[tuple[str, VerificationEstimate]], *, as_json
 
 
 def cancel(context: VerifyContext) -> str:
-    """Stop a table's run on Glue. It needs no lease: the command that waits for it sees the end."""
+    """Stop a table's run on Glue. The command that waits for it sees the end."""
     row, _ = context.store.read(row_name(context.table.source_table))
     record = row.record(JobRunRecord) if row else None
     poller = Poller(context.clock, context.timing, lambda: None, context.say)

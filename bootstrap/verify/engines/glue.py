@@ -302,10 +302,14 @@ class GlueEngine:
             yield
         except BaseException:
             record = self._journal.get(JobRunRecord)
-            if record is not None and record.run_id and not record.ended and not self._results:
+            if record is not None and not record.ended and not self._results:
+                if record.run_id:
+                    which = f"Run {record.run_id} continues"
+                else:  # the answer to StartJobRun may be on its way
+                    which = f"A run of job {self._job.outputs.name} may continue"
                 self._poller.tell(
-                    f"Run {record.run_id} continues on Glue, and is paid for: the same command "
-                    "waits for it again, and with --cancel stops it."
+                    f"{which} on Glue, and is paid for: the same command waits for it again, and "
+                    "with --cancel stops it."
                 )
             raise
 
