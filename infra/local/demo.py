@@ -196,6 +196,7 @@ class Demo:
             seed=self._options.seed,
             rate=self._options.rate,
             patience=self._options.patience,
+            own_stream=self._options.buffer == STREAMS,
         )
         demo = SwitchDemo(settings, cloud, bootstrap, self._directory, self._stack, self._print)
         return replace(report, switch=demo.run(), seconds=time.monotonic() - began)

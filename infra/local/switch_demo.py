@@ -57,6 +57,8 @@ class SwitchDemoSettings:
     """Writes per second, all writers of the application together."""
     patience: float
     """Seconds that the command may take."""
+    own_stream: bool = False
+    """The buffer is the table's own stream."""
 
 
 class SwitchDemo:
@@ -115,6 +117,7 @@ class SwitchDemo:
             verdict=judge(self._evidence(began, writers, moving, fenced)),
             closed=recorded["closes"],
             committed=recorded["committed_at"],
+            own_stream=self._settings.own_stream,
         )
 
     def _start(self, writers: list[ApplicationWriter]) -> Application:

@@ -32,7 +32,7 @@ class StreamProof:
     """`BufferProof` by an own reader of the table's stream, and by the mapping's state."""
 
     def begin(self, context: SwitchContext, moment: float) -> None:
-        context.memory.stream = replace(context.memory.stream, tips=None, rest=None)
+        context.memory.stream = replace(context.memory.stream, question=0.0, tips=None, rest=None)
 
     def prove_lanes(self, group: SwitchSet, context: SwitchContext) -> Outcome:
         """Ask what the stream holds now. Where it holds nothing, no row says which code runs: the
@@ -184,5 +184,6 @@ def _refuse_old_code(context: SwitchContext, tips: StreamTips) -> None:
     raise BlockedError(
         f"The consumer of table {context.table.source_table} runs code of an earlier version, "
         "which does not know a switch.",
-        fix=pulumi_commands.up(context.steps.outputs.stack),
+        fix=f"{pulumi_commands.up(context.steps.outputs.stack)}; if that has been done since, "
+        "change any item of the source, so that the consumer's newest row is of its new code",
     )

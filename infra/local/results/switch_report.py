@@ -28,16 +28,23 @@ class FixedWait:
         return self.seconds * scale
 
 
+ADMITTED = FixedWait("writes that were admitted before the closing end", 60)
 SETTLING = FixedWait("DynamoDB's metrics of the last writes settle", 180, of_metrics=True)
+STREAMED = FixedWait("the table's stream has the last writes", 30)
 GATE = FixedWait("the consumer's last invocations end", 60)
 FIXED: dict[SwitchChoice, Sequence[FixedWait]] = {
-    "on": (FixedWait("writes that were admitted before the closing end", 60), SETTLING, GATE),
+    "on": (ADMITTED, SETTLING, GATE),
     "writes-stopped": (
         FixedWait("the metrics' period of the last write ends", 60, of_metrics=True),
         SETTLING,
         GATE,
     ),
 }
+FIXED_OF_OWN_STREAM: dict[SwitchChoice, Sequence[FixedWait]] = {
+    "on": (ADMITTED, STREAMED, GATE),
+    "writes-stopped": (STREAMED, GATE),
+}
+"""The same where the buffer is the table's own stream, for which no metric speaks."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,12 @@ class SwitchReport:
     closed: float
     """When the switch counted the source as closed."""
     committed: float
+    own_stream: bool = False
+    """The buffer is the table's own stream."""
+
+    @property
+    def _waits(self) -> Sequence[FixedWait]:
+        return (FIXED_OF_OWN_STREAM if self.own_stream else FIXED)[self.choice]
 
     @property
     def refused(self) -> float | None:
@@ -69,12 +82,12 @@ class SwitchReport:
     @property
     def fixed(self) -> float:
         """Seconds of these that the design always waits, on the local cloud's clock."""
-        return sum(each.on_this_clock(self.scale) for each in FIXED[self.choice])
+        return sum(each.on_this_clock(self.scale) for each in self._waits)
 
     @property
     def fixed_on_aws(self) -> float:
         """The same in AWS's seconds."""
-        return sum(each.seconds for each in FIXED[self.choice])
+        return sum(each.seconds for each in self._waits)
 
     @property
     def own(self) -> float | None:

@@ -53,6 +53,13 @@ def test_the_fixed_waits_are_those_of_the_bootstrap(scale: float) -> None:
     }
     for choice, seconds in expected.items():
         assert replace(REPORT, choice=choice, scale=scale).fixed == pytest.approx(seconds)
+    of_own_stream: dict[SwitchChoice, float] = {
+        "on": timing.write_settling + timing.stream_settling + timing.gate_settling,
+        "writes-stopped": timing.stream_settling + timing.gate_settling,
+    }
+    for choice, seconds in of_own_stream.items():
+        report = replace(REPORT, choice=choice, scale=scale, own_stream=True)
+        assert report.fixed == pytest.approx(seconds)
 
 
 def test_on_aws_the_fixed_waits_of_a_fence_are_five_minutes() -> None:
