@@ -63,7 +63,7 @@ def test_an_interrupted_command_finds_its_run_again_and_cancel_stops_one(stack: 
     until(lambda: len(runs(stack)) > before, "a run", seconds=60)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
-    assert "continues on Glue, and is paid for" in err, err
+    assert "on Glue, and is paid for" in err, err
     assert stack.verify()["equal"] is True
     assert len(runs(stack)) == before + 1
     process = begin(stack)
