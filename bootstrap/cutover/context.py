@@ -50,6 +50,8 @@ class StreamMemory:
     """The reading that is under way."""
     ended: Mapping[str, str] = field(default_factory=dict)
     """By shard, the number of the last record that had ended at the end of the drain."""
+    complete: frozenset[str] = frozenset()
+    """The closed shards whose last record had ended then."""
     obeys: bool = False
     """A row has shown that the consumer's code ran under this attempt."""
     off_at: float = 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bootstrap.core.errors import Side, UnavailableError
@@ -39,17 +39,20 @@ class StreamRest:
         stream_arn: str,
         ended: Mapping[str, str],
         floor: float,
+        complete: Collection[str] = (),
     ) -> None:
         """`ended`: by shard, the number of the last record that had ended; empty: it had none that
         counts. A shard that is not among them opened since: all that is in it is new.
 
-        `floor`: what was made before is in the snapshot (epoch seconds).
+        `floor`: what was made before is in the snapshot (epoch seconds). `complete`: closed shards
+        whose last record had ended. A stream of a day has several times as many as open ones.
         """
         self._reader = reader
         self._ledger = ledger
         self._stream_arn = stream_arn
         self._ended = ended
         self._floor = floor
+        self._complete = frozenset(complete)
         self._shards: dict[str, _ShardRest] = {}
 
     @property
@@ -69,6 +72,8 @@ class StreamRest:
             UnavailableError: a shard cannot be read for now.
         """
         for each in shards:
+            if each.shard_id in self._complete:
+                continue
             known = self._shards.get(each.shard_id)
             if known is None:
                 known = self._shards[each.shard_id] = _ShardRest(self._ended.get(each.shard_id, ""))

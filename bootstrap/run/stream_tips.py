@@ -88,6 +88,10 @@ class _ShardReading:
         return self.proved or (self.tip.number if self.tip is not None else "")
 
     @property
+    def complete(self) -> bool:
+        return self.finished and self.through and self.read_to in ("", self.ended)
+
+    @property
     def numbers(self) -> list[str]:
         return [*([self.tip.number] if self.tip is not None else []), *self.later]
 
@@ -150,6 +154,10 @@ class StreamTips:
         holds none that counts.
         """
         return {each.shard_id: each.ended for each in self._shards.values() if each.through}
+
+    def complete(self) -> frozenset[str]:
+        """Return the closed shards whose last record has ended: nothing will come from them."""
+        return frozenset(each.shard_id for each in self._shards.values() if each.complete)
 
     def rows(self) -> list[EndedRow]:
         """Return the row that proved each shard, of those that needed one."""

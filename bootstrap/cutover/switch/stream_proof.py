@@ -71,6 +71,7 @@ class StreamProof:
             context.memory.stream = replace(
                 context.memory.stream,
                 ended=tips.ended(),
+                complete=tips.complete(),
                 obeys=any(row.armed == nonce for row in tips.rows()),
             )
         return outcome
@@ -128,6 +129,7 @@ class StreamProof:
                 steps.stream_arn,
                 known.ended,
                 (steps.ledger.settings().floor or 0) / 1e6,
+                known.complete,
             )
             context.memory.stream = replace(known, rest=rest)
         if not rest.look(table_stream.describe(steps).shards):

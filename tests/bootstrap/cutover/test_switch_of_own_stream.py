@@ -160,6 +160,18 @@ def test_a_change_in_a_shard_that_opened_meanwhile_takes_it_back(watch: WriterWa
     cancelled(watch, a_switch(world), "1 changes of table orders")
 
 
+def test_a_closed_shard_that_the_drain_has_read_to_its_end_is_not_read_again(
+    watch: WriterWatch,
+) -> None:
+    world, stream = watch.world, stream_of(watch)
+    stream.split(OPEN, "shardId-3")
+    a_switch(world).run()
+    assert attempt_of(world).committed_at
+    (off,) = world.times("disable_mapping")
+    behind = [each for each in world.seen if each.name == "stream_iterator" and each.at > off]
+    assert len(behind) == 2, "the other open shard, and the child"
+
+
 def test_a_change_that_comes_between_the_drain_and_the_closed_gate_takes_it_back(
     watch: WriterWatch,
 ) -> None:
