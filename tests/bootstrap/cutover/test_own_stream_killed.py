@@ -7,18 +7,20 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from bootstrap.core.errors import BlockedError, SwitchCancelledError
+from bootstrap.core.errors import BlockedError, LeaseLostError, SwitchCancelledError
 from bootstrap.core.state import State
 from bootstrap.journal.switch_records import SwitchStep
 from tests.support.bootstrap.fake_aws import FakeAws
 from tests.support.bootstrap.switch_faults import (
     Point,
+    SuspendedClock,
     change_at,
     check_nobody_loses,
     check_switched,
     kill,
     ready,
     second_operator,
+    suspend,
 )
 from tests.support.bootstrap.switch_world import (
     WriterWatch,
@@ -157,3 +159,30 @@ def test_a_cancel_waits_for_a_mapping_that_is_still_being_switched_off() -> None
         a_switch(world).run()
     assert world.times("enable_mapping")[-1] >= done[0] + 20
     check_consumer(watch, "interrupted")
+
+
+def asleep(meanwhile: Callable[[FakeAws], None]) -> WriterWatch:
+    """A switch whose machine slept as it switched the consumer off, while another one worked."""
+    watch = WriterWatch(a_world())
+    clock = SuspendedClock(watch.world.clock)
+    run = a_switch(watch.world, clock=clock)
+    point = next(each for each in gate_changes() if each.name == "disable_mapping")
+    frozen = suspend(watch, point, clock, lambda: meanwhile(watch.world))
+    with pytest.raises(LeaseLostError):
+        run.run()
+    assert frozen
+    return watch
+
+
+def test_a_consumer_that_is_switched_off_in_sleep_harms_no_other_switch() -> None:
+    watch = asleep(lambda world: second_operator(world).run(take_over=True))
+    check_switched(watch, "asleep")
+
+
+def test_a_consumer_that_is_switched_off_after_a_cancel_leaves_one_writer() -> None:
+    """Its detector reports it, and `run` switches it on: nothing is lost for a day."""
+    watch = asleep(lambda world: second_operator(world).cancel(take_over=True))
+    assert check_nobody_loses(watch, "asleep", tidy=False) is State.REPLICATING
+    assert watch.takes_writes() == (True, False)
+    second_operator(watch.world).run(take_over=True)
+    check_switched(watch, "switched after it")
