@@ -125,13 +125,13 @@ def test_in_a_set_of_both_kinds_each_wait_is_that_of_the_slowest(world: FakeAws)
     [
         (Backlog(NOW, lag=2.0), True),
         (Backlog(NOW), True),
-        (Backlog(NOW, lag=31.0), False),
+        (Backlog(NOW, lag=31.0), True),
         (Backlog(NOW, since=NOW - 40), False),
         (Unread("AccessDenied"), None),
         (None, None),
     ],
 )
-def test_the_lag_is_lambdas_and_what_cannot_be_read_is_unknown(
+def test_what_is_known_to_wait_counts_and_what_cannot_be_read_is_unknown(
     world: FakeAws, backlog: Backlog | Unread | None, fulfilled: bool | None
 ) -> None:
     health = Health(healthy(NOW, backlog=backlog))
