@@ -64,7 +64,7 @@ def test_every_type_in_the_program_has_a_binding_and_every_binding_a_use(tmp_pat
     # More than an operators' role names in its inline policy.
     tables = [{"source": f"{n}".ljust(255, "x")} for n in range(5)]
     logs = {"buckets": {"accessLogs": {"consumer": "access-logs", "target": "access-logs"}}}
-    keys = {"keys": {"target": "create"}}
+    keys = {"keys": {"target": "create"}, "verification": {"engine": "glue"}}
     values = {**CONFIG, **emails, **logs, **keys, "tables": tables, "switch": True}
     # And with the Deny that an older program made.
     before = {"tables": [{"sourceTable": tables[0]["source"]}]}

@@ -30,11 +30,12 @@ NAMING = {
 COMMON = {
     *("architecture", "buckets.blockPublicAccess", "iam.managedPolicies", "lambdaArchive"),
     *("logRetentionDays", "operators.readItems", "protect", "retentionHours", "snapshotKey"),
+    *(f"verification.{key}" for key in ("engine", "maxHours", "package", "workerType", "workers")),
     "switch.mfa",
 }
-"""Numbers, switches, choices, and a path of this machine."""
+"""Numbers, switches, choices, and paths of this machine."""
 COMMON_OF_TABLES = {
-    *("adopt", "batchSize", "batchWindow", "denyOtherWriters", "ledgerRetentionDays", "load"),
+    *("adopt", "batchSize", "batchWindow", "buffer", "denyOtherWriters", "ledgerRetentionDays", "load"),
     *("makeDestination", "maxWriteRequestUnits", "performanceTier"),
     *("memory", "ordering", "parallelizationFactor", "protect", "quarantineBurst"),
     *("reservedConcurrency", "shards", "startAt", "streamMode"),
