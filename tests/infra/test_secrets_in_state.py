@@ -35,7 +35,15 @@ COMMON = {
 }
 """Numbers, switches, choices, and paths of this machine."""
 COMMON_OF_TABLES = {
-    *("adopt", "batchSize", "batchWindow", "buffer", "denyOtherWriters", "ledgerRetentionDays", "load"),
+    *(
+        "adopt",
+        "batchSize",
+        "batchWindow",
+        "buffer",
+        "denyOtherWriters",
+        "ledgerRetentionDays",
+        "load",
+    ),
     *("makeDestination", "maxWriteRequestUnits", "performanceTier"),
     *("memory", "ordering", "parallelizationFactor", "protect", "quarantineBurst"),
     *("reservedConcurrency", "shards", "startAt", "streamMode"),
