@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bootstrap.core.delivery_settings import UNKNOWN, DeliverySettings
 from replicator.canonical import digest
 from replicator.stream import Destination, Shard
 
@@ -406,6 +407,7 @@ class EventSource:
     """StateTransitionReason: who made the last change of state, or why Lambda did."""
     modified: float | None = None
     """LastModified: when it was last changed, or changed its state; None if AWS does not say."""
+    delivery: DeliverySettings = UNKNOWN
 
     @property
     def running(self) -> bool:

@@ -59,6 +59,11 @@ class ConsumerMappings(Protocol):
                 role cannot read the stream.
         """
 
+    def update(self, uuid: str, request: MappingRequest) -> None:
+        """Lead a mapping's batches and its failure settings to the request's. Nothing happens while
+        another change of it is in progress.
+        """
+
     def delete(self, uuid: str) -> None:
         """Delete a mapping. Nothing happens where it does not exist."""
 

@@ -66,10 +66,11 @@ def _own_mapping(finding: Finding, table: TableOutputs, uuid: str) -> str:
     """Return the first action about a mapping that the bootstrap has made."""
     if finding.level is Level.LOSS:
         return (
-            "delete it, in the target account: `aws lambda delete-event-source-mapping --uuid "
-            f"{uuid} --region {table.consumer_region}`; then `bootstrap run`, which makes it "
-            "again, and `bootstrap verify --repair`: changes that were given up meanwhile are in "
-            "no stream and in no bucket."
+            "set it back, in the target account: `aws lambda update-event-source-mapping --uuid "
+            f"{uuid} --parallelization-factor 1 --tumbling-window-in-seconds 0 --filter-criteria "
+            f"{{}} --region {table.consumer_region}`; then `bootstrap run`, which restores its "
+            "other settings, and `bootstrap verify --repair`: changes that were given up or "
+            "skipped meanwhile are in no stream and in no bucket."
         )
     if not finding.detail.startswith("gone"):
         return finding.remedy or OFF

@@ -41,6 +41,10 @@ class MappingState:
     reports_items: bool | None = None
     """Lambda reads from the function's answer which records have failed."""
     filters: int = 0
+    parallel: int | None = None
+    """ParallelizationFactor."""
+    tumbling_window: int | None = None
+    """Seconds."""
 
     @property
     def is_on(self) -> bool:
@@ -75,6 +79,16 @@ class MappingState:
             wrong.append(f"puts the batches that it gives up {where}, not into {on_failure_bucket}")
         return tuple(wrong)
 
+    def disorder(self) -> tuple[str, ...]:
+        """Describe each setting by which a row of the consumer, of a table's own stream, no longer
+        proves the records before it."""
+        found = []
+        if self.parallel not in (None, 1):
+            found.append(f"runs {self.parallel} batches of a shard at once")
+        if self.tumbling_window:
+            found.append(f"has a tumbling window of {self.tumbling_window} s")
+        return tuple(found)
+
 
 def lambda_reports(result: str, reason: str) -> str:
     """Combine LastProcessingResult and StateTransitionReason; empty where neither is a problem.
@@ -105,6 +119,8 @@ def mapping_in(answer: Mapping[str, Any]) -> MappingState:
         longest_age=answer.get("MaximumRecordAgeInSeconds"),
         reports_items=None if types is None else REPORTS_ITEMS in types,
         filters=len((answer.get("FilterCriteria") or {}).get("Filters") or ()),
+        parallel=answer.get("ParallelizationFactor"),
+        tumbling_window=answer.get("TumblingWindowInSeconds"),
     )
 
 

@@ -14,6 +14,10 @@ RESTORE_MAPPING = (
     "pulumi up --refresh, which restores the mapping's settings; then `bootstrap verify --repair`: "
     "changes that were given up meanwhile are in no stream and in no bucket."
 )
+RESTORE_OWN_MAPPING = (
+    "`bootstrap status` names the command that restores the settings; then `bootstrap verify "
+    "--repair`: changes that were given up or skipped meanwhile are in no stream and in no bucket."
+)
 RESTORE_BUCKET = (
     "find who deleted it (CloudTrail: DeleteBucket), then pulumi up --refresh, which makes it "
     "again; then `bootstrap verify --repair`: the changes that it held are lost."
@@ -62,10 +66,14 @@ def judge_mapping(readings: Readings, expected: Expected) -> Finding:
         return Finding(MAPPING, Level.FINE, 1.0, "the bootstrap has not made it yet")
     if mapping is None:
         return flag(MAPPING, False, "gone")
-    lossy = mapping.lossy_settings(expected.on_failure_bucket) if expected.on_failure_bucket else ()
-    if lossy:
-        detail = f"{mapping.state}, but it {' and '.join(lossy)}"
-        return Finding(MAPPING, Level.LOSS, 0.0, detail, remedy=RESTORE_MAPPING)
+    own = expected.buffer == STREAMS
+    wrong = mapping.lossy_settings(expected.on_failure_bucket) if expected.on_failure_bucket else ()
+    if own:
+        wrong += mapping.disorder()
+    if wrong:
+        detail = f"{mapping.state}, but it {' and '.join(wrong)}"
+        remedy = RESTORE_OWN_MAPPING if own else RESTORE_MAPPING
+        return Finding(MAPPING, Level.LOSS, 0.0, detail, remedy=remedy)
     if not mapping.is_known:
         return not_known(MAPPING, mapping.state)
     good = mapping.is_on or (mapping.is_off and not _wanted(readings))

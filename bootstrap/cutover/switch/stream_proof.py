@@ -19,7 +19,7 @@ from bootstrap.cutover.late_notes import LateNotes, read_late_notes
 from bootstrap.cutover.stream_rest import StreamRest
 from bootstrap.cutover.switch.gate import refuse_taken_gate
 from bootstrap.cutover.switch.table_set import SwitchSet
-from bootstrap.run.steps import consumer_mapping, table_stream
+from bootstrap.run.steps import consumer_mapping, stream_mapping, table_stream
 from bootstrap.run.steps.stream_catch_up import tips_at
 from bootstrap.run.stream_tips import StreamTips
 from replicator.probes import PROTOCOL
@@ -156,6 +156,7 @@ class StreamProof:
             return Pending(SETTLING, steps.timing.poll(POLL_SECONDS))
         tips = known.tips or tips_at(steps, facts.arn, question)
         context.memory.stream = replace(known, tips=tips)
+        stream_mapping.refuse_disorder(steps, steps.mapping())
         looked = tips.look(facts.shards)
         _refuse_old_code(context, tips)
         if looked.all_through:

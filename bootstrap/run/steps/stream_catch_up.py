@@ -10,7 +10,7 @@ from bootstrap.core.facts import Measure
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.table_stream_facts import KEPT_HOURS
 from bootstrap.run.step_context import StepContext
-from bootstrap.run.steps import table_stream
+from bootstrap.run.steps import stream_mapping, table_stream
 from bootstrap.run.steps.caught_up import record_caught_up
 from bootstrap.run.stream_tips import StreamTips
 
@@ -33,6 +33,7 @@ def advance(context: StepContext) -> Outcome:
     if facts.at < tips.question + timing.stream_settling:
         what = "the stream to hold every change made until now"
         return Pending(what, timing.poll(5), Measure(since=tips.question))
+    stream_mapping.refuse_disorder(context, context.mapping())
     looked = tips.look(facts.shards)
     took = journal.now() - tips.question
     if looked.overtaken:

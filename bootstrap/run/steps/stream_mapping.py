@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bootstrap.core.errors import AccountError, Side
+from bootstrap.core.errors import AccountError, BlockedError, Side
+from bootstrap.core.facts import EventSource
 from bootstrap.core.outcome import Acted, Outcome, Pending
 from bootstrap.core.pulumi_commands import up
+from bootstrap.core.suggestions import Command, suggest
 from bootstrap.core.table_stream_facts import MappingRequest
 from bootstrap.journal.stream_records import TableStreamRecord
 from bootstrap.run.step_context import StepContext
@@ -43,7 +45,7 @@ def advance(context: StepContext, known: TableStreamRecord) -> Outcome | None:
         if found is not None and found.state != "Deleting":
             if found.state == "Creating":
                 return Pending("the event source mapping to be made", context.timing.poll(5))
-            return None
+            return _settle(context, known, found)
         # Deleted by another hand. Made again it reads from the oldest record, which is a day back:
         # the guard knows what was applied, since no entry expires within a day.
         journal.put(
@@ -68,6 +70,50 @@ def advance(context: StepContext, known: TableStreamRecord) -> Outcome | None:
         f"the event source mapping is {found.uuid}",
     )
     return Acted()
+
+
+def _settle(context: StepContext, known: TableStreamRecord, found: EventSource) -> Outcome | None:
+    """Lead the mapping to the settings of the stack file, which no `pulumi up` does. None: so it
+    is.
+    """
+    refuse_disorder(context, found)
+    wanted = request(context, known.arn)
+    different = found.delivery.differences(wanted)
+    if not different:
+        return None
+    if found.state not in ("Enabled", "Disabled"):
+        return Pending(
+            f"the event source mapping to settle (it is {found.state})", context.timing.poll(5)
+        )
+    # What no other record of the run says: how it was until now.
+    context.journal.put(known, f"the event source mapping {found.uuid}: {'; '.join(different)}")
+    assert context.table_stream is not None
+    context.table_stream.mappings.update(found.uuid, wanted)
+    return Acted()
+
+
+def refuse_disorder(context: StepContext, found: EventSource | None) -> None:
+    """Refuse a mapping of a table's own stream whose batches prove nothing about earlier records.
+
+    Raises:
+        BlockedError: its settings are such. Nothing but another hand makes them so.
+    """
+    if found is None or not found.delivery.disorder:
+        return
+    table = context.table
+    raise BlockedError(
+        f"The event source mapping {found.uuid} of table {table.source_table} was changed by "
+        f"another hand: {'; '.join(found.delivery.disorder)}. What the consumer has ended no "
+        "longer proves that everything before it has ended.",
+        fix=suggest(
+            f"aws lambda update-event-source-mapping --uuid {found.uuid} "
+            "--parallelization-factor 1 --tumbling-window-in-seconds 0 --filter-criteria {} "
+            f"--region {table.consumer_region}, with the target account's credentials; then the "
+            "same command, and ",
+            Command("verify --repair"),
+            ", which finds what was left out meanwhile",
+        ),
+    )
 
 
 def request(context: StepContext, stream_arn: str) -> MappingRequest:

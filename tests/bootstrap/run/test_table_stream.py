@@ -272,3 +272,39 @@ def test_a_proof_in_a_journal_of_its_own_finds_the_stream_that_the_run_has_made(
     journal.refresh()
     found = table_stream.describe(replace(context, journal=journal))
     assert found.arn == own(world).arn
+
+
+def test_a_mapping_that_was_changed_is_led_back_and_a_new_batch_size_reaches_it() -> None:
+    world = fresh()
+    run(world)
+    stream = own(world)
+    assert stream.updates == 0
+    stream.delivery = replace(stream.delivery, batch_size=100, retries=3, on_failure_arn="")
+    made = run(world, 2)
+    assert stream.updates == 1
+    assert (stream.delivery.batch_size, stream.delivery.retries) == (500, -1)
+    history = made.store.history("orders", made.run.journal.run_id)
+    told = [each.text for each in history if "BatchSize was 100" in each.text]
+    assert len(told) == 1
+    assert "MaximumRetryAttempts was 3, is to be -1" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"parallel": 10}, "ParallelizationFactor is 10"),
+        ({"tumbling_window": 30}, "TumblingWindowInSeconds is 30"),
+        ({"filters": 1}, "FilterCriteria"),
+    ],
+)
+def test_a_mapping_whose_batches_prove_nothing_is_refused(
+    changed: dict[str, int], named: str
+) -> None:
+    world = fresh()
+    run(world)
+    own(world).delivery = replace(own(world).delivery, **changed)
+    with pytest.raises(BlockedError, match=named) as caught:
+        run(world, 2)
+    assert f"--uuid {MAPPING} --parallelization-factor 1" in str(caught.value.fix)
+    own(world).delivery = replace(own(world).delivery, parallel=1, tumbling_window=0, filters=0)
+    run(world, 3)

@@ -232,7 +232,7 @@ REMEDIES: list[tuple[str, dict[str, Any], str]] = [
     (
         "MappingAsIntended",
         {"mapping": MappingState("Enabled", retries=3)},
-        f"`aws lambda delete-event-source-mapping --uuid {UUID} --region",
+        f"`aws lambda update-event-source-mapping --uuid {UUID} --parallelization-factor 1",
     ),
     ("TableStreamOurs", {"source": source(on=False)}, "`bootstrap run`"),
     ("UnreadAge", {"backlog": Backlog(NOW - 900, doubtful=NOW - 900)}, "change any item"),

@@ -435,3 +435,21 @@ def test_before_the_gate_is_closed_the_mapping_has_to_be_on(world: WatchdogHarne
     world.mapping = "Disabled"
     world.settle(expire=True, armed="n", stream=OURS, mapping="a-mapping")
     assert findings(world)["MappingAsIntended"].level is Level.WARNING
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"ParallelizationFactor": 10}, "runs 10 batches of a shard at once"),
+        ({"TumblingWindowInSeconds": 30}, "has a tumbling window of 30 s"),
+        ({"FilterCriteria": {"Filters": [{"Pattern": "{}"}]}}, "filters records out"),
+    ],
+)
+def test_a_mapping_under_which_an_ended_record_proves_nothing_is_a_loss(
+    world: WatchdogHarness, changes: dict[str, object], words: str
+) -> None:
+    world.mapping_settings |= changes
+    found = findings(world)["MappingAsIntended"]
+    assert (found.level, found.value) == (Level.LOSS, 0.0)
+    assert words in found.detail
+    assert "pulumi" not in found.first

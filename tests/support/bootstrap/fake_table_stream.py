@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bootstrap.core.delivery_settings import DeliverySettings
 from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.facts import EventSource
 from bootstrap.core.ports import ResourcePolicies
@@ -68,6 +69,9 @@ class FakeTableStream:
         self.on = self.mapping_there = self.mapping_on = not fresh
         self.mapped = STREAM
         """The stream that the mapping reads."""
+        self.delivery = DeliverySettings()
+        self.updates = 0
+        """How often the mapping's settings were changed."""
         self.disabling_until = 0.0
         """Until when the mapping says that it is being disabled."""
         self._number = 10**24
@@ -92,7 +96,9 @@ class FakeTableStream:
             return None
         state = "Enabled" if self.mapping_on else "Disabled"
         state = "Disabling" if now < self.disabling_until else state
-        return EventSource(MAPPING, state, self.mapped, "TRIM_HORIZON", result="OK")
+        return EventSource(
+            MAPPING, state, self.mapped, "TRIM_HORIZON", result="OK", delivery=self.delivery
+        )
 
     def enable_mapping(self) -> None:
         self.mapping_on = True
@@ -244,14 +250,32 @@ class FakeMappings(_Client):
                 raise AccountError(Side.TARGET, "Cannot access stream", fix="-", code=code)
             assert not stream.mapping_there, "AWS refuses another one"
             stream.mapping_there, stream.mapping_on, stream.mapped = True, False, request.stream_arn
+            stream.delivery = DeliverySettings(parallel=1, **_delivery(request))
             stream.made += 1
             made = stream.mapping(self._world.clock())
             assert made is not None
             return made
 
+    def update(self, uuid: str, request: MappingRequest) -> None:
+        with self._call("update_mapping") as stream:
+            stream.delivery = replace(stream.delivery, **_delivery(request))
+            stream.updates += 1
+
     def delete(self, uuid: str) -> None:
         with self._call("delete_mapping") as stream:
             stream.mapping_there = False
+
+
+def _delivery(request: MappingRequest) -> dict[str, Any]:
+    return {
+        "batch_size": request.batch_size,
+        "batch_window": request.batch_window,
+        "retries": -1,
+        "longest_age": -1,
+        "bisects": True,
+        "reports_items": True,
+        "on_failure_arn": request.on_failure_arn,
+    }
 
 
 def stream_clients(
