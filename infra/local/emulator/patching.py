@@ -52,7 +52,7 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
         "access_denied_response",
     ),
     "iam_evaluator": ("_principal_matches", "_resolve_condition_key", "enforce"),
-    "lambda_runtime": ("_PYTHON_WORKER_SCRIPT", "zipfile"),
+    "lambda_runtime": ("_PYTHON_WORKER_SCRIPT", "subprocess", "zipfile"),
     "dynamodb": (
         # writes, atomic with the change record they emit
         "_put_item",

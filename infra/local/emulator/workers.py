@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from infra.local.emulator.environments import forking
 from infra.local.emulator.function_code import sharing
 from infra.local.emulator.patching import EmulatorMismatchError, Json, Ministack
 
@@ -133,6 +134,7 @@ class FunctionWorkers:
         code = Path(tempfile.gettempdir()) / "lambda-code"
         code.mkdir(exist_ok=True)
         self._ministack.replace("lambda_runtime", "zipfile", sharing(code))
+        self._ministack.replace("lambda_runtime", "subprocess", forking(directory))
         script = corrected_script(runtime._PYTHON_WORKER_SCRIPT, directory)
         self._ministack.replace("lambda_runtime", "_PYTHON_WORKER_SCRIPT", script)
         runtime.Worker.invoke = _method(self)
