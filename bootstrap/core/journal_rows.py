@@ -152,7 +152,8 @@ def to_json(record: StepRecord) -> str:
 
 def from_json(kind: type[T], text: str) -> T:
     """Parse a dataclass of this version or a newer one, whose further fields are dropped."""
-    parsed: T = _parsed(kind, text)
+    hashable: Any = kind  # as every class is: mypy does not see it of a type variable
+    parsed: T = _parsed(hashable, text)
     return parsed
 
 

@@ -53,6 +53,13 @@ class Steps:
 class Engine(Workspace):
     """A workspace whose stacks are run within this process."""
 
+    def record_state(self, journal: str, table: str, state: str) -> None:
+        """Write a table's row in the journal, as a run does."""
+        self.cloud.client("dynamodb", self.cloud.target).put_item(
+            TableName=journal,
+            Item={"pk": {"S": table}, "sk": {"S": "run"}, "state": {"S": state}},
+        )
+
     def stack(self, name: str) -> EngineStack:
         """Make a stack."""
         loops = ProgramLoops()

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from tests.pulumi_engine.engine import OPEN_COROUTINES, Engine, EngineStack, RefusedError
-from tests.pulumi_engine.test_tables import record_state
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(*OPEN_COROUTINES)]
 
@@ -45,7 +44,7 @@ def test_another_buffer_is_refused_before_anything_is_deleted(
     engine: Engine, stack: EngineStack
 ) -> None:
     for table in ("orders", "customers"):
-        record_state(engine, stack.outputs()["journalTable"], table, "REPLICATING")
+        engine.record_state(stack.outputs()["journalTable"], table, "REPLICATING")
     swapped = ({**ORDERS, "protect": False}, {**CUSTOMERS, **STREAMS, "protect": False})
     stack.configure(engine.config(*swapped))
     engine.log.forget()

@@ -112,7 +112,7 @@ def test_a_table_whose_run_goes_on_cannot_be_left_out_not_even_unprotected(
     outputs = stack.outputs()
     [_, table] = outputs["tables"]
     journal = outputs["journalTable"]
-    record_state(engine, journal, "customers", "REPLICATING")
+    engine.record_state(journal, "customers", "REPLICATING")
     stack.configure(engine.config(ORDERS, UNPROTECTED, snapshotKey=True), SECRET)
     up = stack.up()
     assert up.by_operation == {"update": {"Table replicate-customers-ledger"}}
@@ -141,7 +141,7 @@ def test_a_table_whose_run_cannot_be_looked_up_cannot_be_left_out(
 def test_an_unprotected_table_leaves_once_its_run_is_abandoned_and_the_others_stay(
     engine: Engine, stack: EngineStack
 ) -> None:
-    record_state(engine, stack.outputs()["journalTable"], "customers", "ABANDONED")
+    engine.record_state(stack.outputs()["journalTable"], "customers", "ABANDONED")
     held = {r["urn"] for r in stack.resources() if r.get("protect") and "customers" not in r["urn"]}
     up = stack.up()
     assert up.by_operation.keys() == {"delete", "update"}
@@ -196,14 +196,6 @@ def key_of(guards: dict[str, Any]) -> str:
     """Return the key that encrypts a bucket."""
     [rule] = guards["encryption"]["Rules"]
     return str(rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"])
-
-
-def record_state(engine: Engine, journal: str, table: str, state: str) -> None:
-    """Write a table's row in the journal, as a run does."""
-    engine.cloud.client("dynamodb", engine.cloud.target).put_item(
-        TableName=journal,
-        Item={"pk": {"S": table}, "sk": {"S": "run"}, "state": {"S": state}},
-    )
 
 
 def left(engine: Engine) -> dict[str, list[Any]]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
 from bootstrap.core.formatting import instant
-from bootstrap.core.journal_rows import Row
-from bootstrap.core.state import State
-from bootstrap.journal.records import CaughtUp, Exported, Skipped
+from bootstrap.journal.records import Exported, Skipped
 from bootstrap.journal.verification_records import LastVerification, Verified
 from bootstrap.status.backfill_suggestion import Gap, find_gap
 from bootstrap.status.inputs import StatusInputs
@@ -27,11 +23,10 @@ from replicator.watchdog.detectors import (
 )
 from replicator.watchdog.finding import Finding
 from replicator.watchdog.readings import Outage, Readings, Unread
+from tests.support.bootstrap.status_inputs import NOW, inputs
 
 pytestmark = pytest.mark.promise("C7")
 
-NOW = 1_767_225_600.0
-COMMAND = "python -m bootstrap {} --stack prod --table orders"
 EQUAL = Verified(
     round="1",
     at=NOW - 900,
@@ -48,15 +43,6 @@ EQUAL = Verified(
     foreign=0,
     complete_until=NOW - 1920,
 )
-
-
-CAUGHT_UP = CaughtUp(NOW - 7200, "probe", 1, 1.0)
-
-
-def inputs(*findings: Finding, records: Sequence[Exported | Skipped] = ()) -> StatusInputs:
-    texts = {each.key: json.dumps(asdict(each)) for each in (CAUGHT_UP, *records)}
-    row = Row(generation=1, run_id="run", state=State.REPLICATING, since=NOW - 9000, records=texts)
-    return StatusInputs("orders", "replica", row, NOW, command=COMMAND, findings=findings)
 
 
 def gap(given: StatusInputs, verified: Verified | None = None) -> Gap | None:

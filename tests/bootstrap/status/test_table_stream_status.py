@@ -35,11 +35,11 @@ from replicator.watchdog.lambda_states import FunctionState, MappingState
 from replicator.watchdog.primary_readings import UNNEEDED
 from replicator.watchdog.probe_rounds import WatchdogState
 from replicator.watchdog.readings import Backlog, Identity, Intent, Outage, Readings, Unread
-from tests.bootstrap.status.test_backfill_suggestion import CAUGHT_UP, inputs
-from tests.bootstrap.status.test_backfill_suggestion import NOW as GAP_NOW
 from tests.support.bootstrap.fake_aws import FakeAws, table_stream_outputs
 from tests.support.bootstrap.killed_process import replicated
 from tests.support.bootstrap.status import NOW, FixedHealth, healthy, look
+from tests.support.bootstrap.status_inputs import CAUGHT_UP, inputs
+from tests.support.bootstrap.status_inputs import NOW as GAP_NOW
 
 pytestmark = pytest.mark.promise("C7", "C10")
 
