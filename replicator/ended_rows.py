@@ -14,8 +14,10 @@ from typing import Any
 
 from replicator.probes import PROTOCOL
 
-KEPT_SECONDS = 26 * 3600
-"""Longer than a stream remembers the record, which is 24 hours."""
+KEPT_SECONDS = 72 * 3600
+"""Much longer than a stream promises to keep the record: records "older than 24 hours are
+susceptible to trimming (removal) from the stream" (developer guide, Streams.html), at no stated
+moment, and a reader may be given an older one."""
 
 
 def ended_key(order: str) -> bytes:

@@ -25,6 +25,8 @@ from bootstrap.run.stream_tips import StreamTips
 from replicator.probes import PROTOCOL
 
 POLL_SECONDS = 2.0
+REST_QUIET_SECONDS = 5.0
+"""For which an open shard has to be empty behind the drain's last record. Writers are refused."""
 SETTLING = "the table's stream to hold the last writes"
 
 
@@ -57,10 +59,15 @@ class StreamProof:
 
     def await_handover(self, group: SwitchSet, context: SwitchContext) -> Outcome:
         timing, mark = context.steps.timing, group.attempt.mark
+        tips = context.memory.stream.tips
+        if tips is None or tips.question != mark:
+            self.begin(context, mark)
+        # Read from the mark on: a shard counts as read to its end only after a while, and writers
+        # are refused meanwhile.
+        self._come_through(group, context, mark)
         left = mark + timing.stream_settling - group.now
         if left > 0:
             return Pending(SETTLING, min(timing.poll(5), max(0.2, left)))
-        self.begin(context, mark)
         return Done()
 
     def prove_drained(self, group: SwitchSet, context: SwitchContext) -> Outcome:
@@ -130,9 +137,11 @@ class StreamProof:
                 known.ended,
                 (steps.ledger.settings().floor or 0) / 1e6,
                 known.complete,
+                quiet=steps.timing.poll(REST_QUIET_SECONDS),
             )
             context.memory.stream = replace(known, rest=rest)
-        if not rest.look(table_stream.describe(steps).shards):
+        facts = table_stream.describe(steps)
+        if not rest.look(facts.shards, facts.at):
             return Pending("the rest of the table's stream to be read", steps.timing.poll(1))
         if rest.changes:
             raise BlockedError(
@@ -152,12 +161,12 @@ class StreamProof:
         """Wait until all that the stream held at a moment (epoch seconds) has ended."""
         steps, known = context.steps, context.memory.stream
         facts = table_stream.describe(steps)
-        if facts.at < question + steps.timing.stream_settling:
-            return Pending(SETTLING, steps.timing.poll(POLL_SECONDS))
         tips = known.tips or tips_at(steps, facts.arn, question)
         context.memory.stream = replace(known, tips=tips)
         stream_mapping.refuse_disorder(steps, steps.mapping())
-        looked = tips.look(facts.shards)
+        looked = tips.look(facts.shards, facts.at)
+        if facts.at < question + steps.timing.stream_settling:
+            return Pending(SETTLING, steps.timing.poll(POLL_SECONDS))
         _refuse_old_code(context, tips)
         if looked.all_through:
             return Done()

@@ -9,13 +9,14 @@ from __future__ import annotations
 from bootstrap.core.facts import Measure
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
 from bootstrap.core.table_stream_facts import KEPT_HOURS
+from bootstrap.journal.records import CaughtUp
 from bootstrap.run.step_context import StepContext
 from bootstrap.run.steps import stream_mapping, table_stream
 from bootstrap.run.steps.caught_up import record_caught_up
 from bootstrap.run.stream_tips import StreamTips
 
-LEAST_LATER = 2_000
-"""Records of a shard after its tip that are always read before the question is given up."""
+LEAST_LATER = 1_000
+"""Records of a shard after its tip that are asked for, where batches are small."""
 
 
 def advance(context: StepContext) -> Outcome:
@@ -30,11 +31,11 @@ def advance(context: StepContext) -> Outcome:
     tips = memory.tips
     # DynamoDB writes a change into the stream a moment after it has acknowledged it: what was made
     # before the question is all there only now.
+    stream_mapping.refuse_disorder(context, context.mapping())
+    looked = tips.look(facts.shards, facts.at)
     if facts.at < tips.question + timing.stream_settling:
         what = "the stream to hold every change made until now"
         return Pending(what, timing.poll(5), Measure(since=tips.question))
-    stream_mapping.refuse_disorder(context, context.mapping())
-    looked = tips.look(facts.shards)
     took = journal.now() - tips.question
     if looked.overtaken:
         memory.tips = None
@@ -56,11 +57,14 @@ def advance(context: StepContext) -> Outcome:
 
 def tips_at(context: StepContext, stream_arn: str, question: float) -> StreamTips:
     """Begin a reading of what the stream held at a moment (epoch seconds, by AWS's clock)."""
+    caught_up = context.journal.get(CaughtUp)
     return StreamTips(
         table_stream.clients(context).reader,
         context.ledger,
         stream_arn,
         question=question,
         floor=(context.ledger.settings().floor or 0) / 1e6,
-        most=max(LEAST_LATER, 3 * context.table.mapping_settings.batch_size),
+        most=max(LEAST_LATER, 2 * context.table.mapping_settings.batch_size),
+        settling=context.timing.stream_settling,
+        applied_until=caught_up.moment if caught_up is not None else 0.0,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,7 @@ from bootstrap.core.table_stream_facts import (
 from bootstrap.run.stream_tips import StreamTips, TipsProgress
 from infra.local.cloud import SECRET, SOURCE, TARGET, LocalAccount, LocalCloud
 from replicator.change import stream_order
-from replicator.ended_rows import ended_key
+from replicator.ended_rows import EndedRow, ended_key
 from tests.support.fakes.errors import client_error
 from tests.support.infra.clouds import make_bucket, make_table, until
 from tests.support.infra.table_streams import StreamPipeline, TableStream
@@ -151,20 +153,22 @@ class Rows(LedgerEntries):
     """The ledger's rows of ended records."""
 
     def __init__(self) -> None:
-        self.kept: set[bytes] = set()
+        self.kept: dict[bytes, dict[str, Any]] = {}
 
     def end(self, arn: str, *numbers: str) -> None:
-        self.kept |= {ended_key(stream_order(label_of(arn), number)) for number in numbers}
+        for number in numbers:
+            row = EndedRow(stream_order(label_of(arn), number), 1)
+            self.kept[ended_key(row.order)] = row.to_item()
 
-    def entries(self, keys: Sequence[bytes]) -> dict[bytes, dict[str, object]]:
-        return {key: {} for key in keys if key in self.kept}
+    def entries(self, keys: Sequence[bytes]) -> dict[bytes, dict[str, Any]]:
+        return {key: self.kept[key] for key in keys if key in self.kept}
 
 
 def looked(tips: StreamTips, facts: TableStreamFacts) -> TipsProgress:
     """What several looks find: each reads a bounded number of pages."""
     for _ in range(3):
-        tips.look(facts.shards)
-    return tips.look(facts.shards)
+        tips.look(facts.shards, facts.at)
+    return tips.look(facts.shards, facts.at + 60)
 
 
 def test_a_stream_is_through_once_each_shard_with_its_children_has_a_row_at_its_end(
@@ -248,6 +252,20 @@ def test_a_mapping_is_made_disabled_found_again_and_deleted(cloud: LocalCloud) -
     assert mappings.create(request).uuid == mapping.uuid, "a lost answer meets its own mapping"
     found = mappings.find(function["FunctionArn"], arn)
     assert found is not None and (found.uuid, found.stream_arn) == (mapping.uuid, arn)
+    assert not found.delivery.disorder and not found.delivery.differences(request)
+    lambda_.update_event_source_mapping(
+        UUID=mapping.uuid, MaximumRetryAttempts=2, ParallelizationFactor=10, DestinationConfig={}
+    )
+    until(settled, "the mapping settled")
+    changed = target.mapping(mapping.uuid)
+    assert changed is not None
+    assert changed.delivery.disorder == ("ParallelizationFactor is 10, not 1",)
+    assert len(changed.delivery.differences(request)) == 2
+    wanted = replace(request, batch_size=70)
+    mappings.update(mapping.uuid, wanted)
+    until(settled, "the mapping settled")
+    restored = target.mapping(mapping.uuid)
+    assert restored is not None and not restored.delivery.differences(wanted)
     mappings.delete(mapping.uuid)
     until(lambda: target.mapping(mapping.uuid) is None, "the mapping gone")
     mappings.delete(mapping.uuid)
