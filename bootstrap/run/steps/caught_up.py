@@ -5,6 +5,10 @@ from __future__ import annotations
 from bootstrap.journal.records import Buffered, CaughtUp, Enabled, Exported, Overran, Paused
 from bootstrap.run.step_context import StepContext
 
+READING_SECONDS = 900.0
+"""From the call that enables a mapping until it has read the oldest changes. A table's own stream
+may delete a change the moment it is 24 hours old."""
+
 
 def record_caught_up(
     context: StepContext,
@@ -52,7 +56,8 @@ def _record_overrun(context: StepContext, kept: int) -> None:
         return
     # A retention that was raised meanwhile does not restore records that were dropped before.
     hours = min(kept_then or kept, kept)
-    if on - off >= 3_600 * hours and (known is None or known.begin != begin):
+    margin = READING_SECONDS if context.table.reads_table_stream else 0.0
+    if on - off >= 3_600 * hours - margin and (known is None or known.begin != begin):
         journal.put(
             # The stream still has the records younger than its retention.
             Overran(min(begin, known.begin if known else begin), journal.now() - 3_600 * hours),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from bootstrap.core import stream_policy
 from bootstrap.core.errors import BlockedError, LeaseLostError
+from bootstrap.core.facts import TableFacts
 from bootstrap.core.outcome import Acted, Outcome, Pending
+from bootstrap.core.table_stream_facts import VIEW
 from bootstrap.core.write_deny import PolicyError
 from bootstrap.journal.stream_records import TableStreamRecord
 from bootstrap.run.step_context import StepContext
@@ -41,8 +43,7 @@ def leave(context: StepContext) -> Outcome | None:
         if outcome is not None:
             return outcome
     # Another stream of the table is another hand's, and so is one that was on before.
-    ours = known.by_us and known.arn in ("", facts.stream_arn)
-    if ours and facts.stream_view is not None:
+    if _is_ours(context, known, facts) and not _has_other_consumers(context, facts.stream_arn):
         if facts.status != "ACTIVE":
             return Pending(
                 f"table {context.table.source_table} to settle (it is {facts.status})",
@@ -53,15 +54,35 @@ def leave(context: StepContext) -> Outcome | None:
     return None
 
 
+def _is_ours(context: StepContext, known: TableStreamRecord, facts: TableFacts) -> bool:
+    """Tell whether the table's stream is on, and is the one that this run switched on.
+
+    Where the run ended before it had seen the stream, its owner may have switched on another.
+    """
+    if not known.by_us or facts.stream_view != VIEW:
+        return False
+    return known.arn == facts.stream_arn or (not known.arn and known.asked(context.journal.now()))
+
+
+def _has_other_consumers(context: StepContext, stream_arn: str) -> bool:
+    """Tell whether another stack replicates from this stream, which has to stay on for it."""
+    assert context.table_stream is not None
+    document = context.table_stream.policies.read(stream_arn).document
+    try:
+        return bool(stream_policy.others(document, context.table.consumer_role_arn))
+    except PolicyError:
+        return False
+
+
 def _withdraw(context: StepContext, stream_arn: str) -> Outcome | None:
     """Take the consumer's statement out of the stream's policy."""
     assert context.table_stream is not None
     policies = context.table_stream.policies
     seen = policies.read(stream_arn)
     try:
-        if not stream_policy.has_ours(seen.document):
+        if not stream_policy.has_ours(seen.document, context.table.consumer_role_arn):
             return None
-        users = stream_policy.without_reads(seen.document)
+        users = stream_policy.without_reads(seen.document, context.table.consumer_role_arn)
     except PolicyError:
         return None  # no policy that can be read lets the consumer in
     try:

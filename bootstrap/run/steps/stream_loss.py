@@ -12,7 +12,7 @@ from dataclasses import replace
 from bootstrap.core.errors import AccountError, Side
 from bootstrap.core.facts import TableFacts
 from bootstrap.core.formatting import moment
-from bootstrap.core.outcome import Acted, Outcome
+from bootstrap.core.outcome import Acted, Outcome, Pending
 from bootstrap.core.suggestions import Command, suggest
 from bootstrap.core.table_stream_facts import VIEW
 from bootstrap.journal.records import CaughtUp, Exported, Interrupted
@@ -62,18 +62,29 @@ def check(
         )
         return Acted()
     # A later run begins anew, as before the export.
-    assert facts is not None and context.table_stream is not None
+    assert context.table_stream is not None
+    if facts is None:
+        raise _lost(context, known, facts)
     if not on:
         if facts.stream_view is not None:
             raise _lost(context, known, facts)
-        if not known.by_us:
+        if not known.by_us or not known.asked(journal.now()):
             journal.put(
                 replace(known, intended_at=journal.now()), "switching on the table's stream"
             )
             return Acted()
+        if facts.status != "ACTIVE":
+            # Another hand has just switched the former one off.
+            return Pending(
+                f"table {context.table.source_table} to settle (it is {facts.status})",
+                context.timing.poll(5),
+            )
         context.table_stream.streams.switch_on(context.table.source_table)
+        journal.put(replace(known, asked_at=journal.now()), "the table's stream is switched on")
         return Acted()
-    journal.put(replace(known, arn=facts.stream_arn), f"the table's stream is {facts.stream_arn}")
+    journal.put(
+        known.found(facts.stream_arn, journal.now()), f"the table's stream is {facts.stream_arn}"
+    )
     return Acted()
 
 

@@ -85,7 +85,8 @@ def _switch_on(context: StepContext, known: TableStreamRecord | None, facts: Tab
         journal.forget(Buffered, "the table's stream is not on any more")
         context.memory.active_seen_at = None
         return Acted()
-    if known is None or not known.by_us or known.arn:
+    stale = known is not None and not known.asked(journal.now())
+    if known is None or not known.by_us or known.arn or stale:
         # Before the call: after a crash, a stream that is on is known to be ours, to switch off.
         journal.put(
             replace(stream_mapping.left(known), intended_at=journal.now()),
@@ -97,6 +98,7 @@ def _switch_on(context: StepContext, known: TableStreamRecord | None, facts: Tab
             f"table {table.source_table} to settle (it is {facts.status})", context.timing.poll(5)
         )
     clients(context).streams.switch_on(table.source_table)
+    journal.put(replace(known, asked_at=journal.now()), "the table's stream is switched on")
     return Acted()
 
 
@@ -110,7 +112,7 @@ def _note_stream(
         context.memory.active_seen_at = None
         return Acted()
     if known is not None and not known.arn:
-        noted = replace(known, arn=facts.stream_arn)
+        noted = known.found(facts.stream_arn, journal.now())
     else:
         # It was on, or another hand switched it off and on: it is not ours to switch off.
         noted = replace(stream_mapping.left(known), arn=facts.stream_arn)

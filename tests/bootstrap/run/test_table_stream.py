@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from bootstrap.core.errors import AccountError, BlockedError, StillRunningError
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.state import State
-from bootstrap.core.stream_policy import SID
+from bootstrap.core.stream_policy import sid_of, with_reads
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
 from bootstrap.journal.records import Buffered, CaughtUp, Interrupted, Overran
@@ -73,7 +74,7 @@ def check(world: FakeAws, made: Process, when: str = "") -> None:
     assert row["buffer"] == {"S": "streams"}, when
     assert (row["stream"]["S"], row["mapping"]["S"]) == (stream.arn, MAPPING), when
     (statement,) = world.policies.statements(stream.arn)
-    assert (statement["Sid"], statement["Principal"]) == (SID, {"AWS": CONSUMER}), when
+    assert (statement["Sid"], statement["Principal"]) == (sid_of(CONSUMER), {"AWS": CONSUMER}), when
     assert world.ledger_settings()["expire"] == {"BOOL": True}, when
 
 
@@ -298,7 +299,7 @@ def test_a_mapping_that_was_changed_is_led_back_and_a_new_batch_size_reaches_it(
     ],
 )
 def test_a_mapping_whose_batches_prove_nothing_is_refused(
-    changed: dict[str, int], named: str
+    changed: dict[str, Any], named: str
 ) -> None:
     world = fresh()
     run(world)
@@ -308,3 +309,71 @@ def test_a_mapping_whose_batches_prove_nothing_is_refused(
     assert f"--uuid {MAPPING} --parallelization-factor 1" in str(caught.value.fix)
     own(world).delivery = replace(own(world).delivery, parallel=1, tumbling_window=0, filters=0)
     run(world, 3)
+
+
+@pytest.mark.promise("C5")
+@pytest.mark.parametrize("view", ["KEYS_ONLY", "NEW_AND_OLD_IMAGES"])
+def test_abandon_leaves_a_stream_on_that_its_owner_switched_on_after_a_run_that_only_meant_to(
+    view: str,
+) -> None:
+    world = fresh()
+    stream = own(world)
+    first = process(world)
+    first.start()
+    first.until(lambda: first.run.journal.get(TableStreamRecord) is not None)
+    first.run.stop()
+    world.alive.discard(1)
+    assert not world.times("switch_stream_on")
+    world.clock.advance(HOUR)
+    stream.on, stream.arn = True, f"{world.source.arn}/stream/2026-01-09T00:00:00.000"
+    world.source = replace(world.source, stream_view=view, stream_arn=stream.arn)
+    run(world, 2, RunOptions(goal=Goal.ABANDON))
+    assert stream.on and not world.times("switch_stream_off")
+
+
+def test_abandon_leaves_the_stream_and_the_right_of_another_stack_that_reads_it() -> None:
+    world = fresh()
+    run(world)
+    arn, theirs = own(world).arn, "arn:aws:iam::333333333333:role/other-consumer"
+    world.policies.rewrite(arn, lambda text: with_reads(text, arn, theirs))
+    assert len(world.policies.statements(arn)) == 2, "each has a statement of its own"
+    run(world, 2)
+    assert len(world.policies.statements(arn)) == 2
+    world.clock.advance(60)
+    run(world, 3, RunOptions(goal=Goal.ABANDON))
+    assert [each["Sid"] for each in world.policies.statements(arn)] == [sid_of(theirs)]
+    assert own(world).on and not world.times("switch_stream_off")
+
+
+def test_a_pause_that_ends_just_under_a_day_after_its_begin_is_a_gap() -> None:
+    """Lambda takes minutes to read, and the stream deletes at 24 hours."""
+    world = fresh()
+    run(world)
+    world.clock.advance(2 * HOUR)
+    run(world, 2, PAUSE)
+    world.clock.advance(24 * HOUR - 400)
+    resumed = process(world, 3, replace(RESUME, overwrite_target=True))
+    with pytest.raises(AccountError):
+        resumed.go()
+    assert resumed.run.journal.get(Overran) is not None
+
+
+def test_a_run_waits_for_a_table_that_is_changing_before_it_begins_another_stream() -> None:
+    world = fresh()
+    first = process(world)
+    first.start()
+    first.until(lambda: first.run.journal.row.state is State.IMPORTING)
+    own(world).on = False
+    world.source = replace(world.source, stream_view=None, status="UPDATING")
+    with pytest.raises(AccountError):
+        first.until(lambda: False)
+    first.run.stop()
+    world.alive.discard(1)
+    again = process(world, 2)
+    again.start()
+    for _ in range(8):
+        again.run.tick()
+        world.clock.advance(5)
+    assert own(world).streams == 1
+    world.source = replace(world.source, status="ACTIVE")
+    again.until(lambda: own(world).streams == 2)

@@ -245,7 +245,7 @@ class FakeMappings(_Client):
     def create(self, request: MappingRequest) -> EventSource:
         with self._call("create_mapping") as stream:
             statements = self._world.policies.statements(request.stream_arn)
-            if not any(each["Sid"] == SID for each in statements):
+            if not any(each["Sid"].startswith(SID) for each in statements):
                 code = "InvalidParameterValueException"
                 raise AccountError(Side.TARGET, "Cannot access stream", fix="-", code=code)
             assert not stream.mapping_there, "AWS refuses another one"
