@@ -29,4 +29,5 @@ def test_a_switch_whose_mapping_is_deleted_takes_itself_back_and_run_is_free_to_
     state = run.group.first.journal.row.state
     assert state is State.REPLICATING
     refuse_in(state, "run", "orders")
-    assert watch.takes_writes() == (True, False)
+    world.clock.advance(600)
+    assert watch.takes_writes() == (True, False), "once the policy has reached every caller"
