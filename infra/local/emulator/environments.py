@@ -99,8 +99,8 @@ class ForkServer:
         self._control.send(json.dumps({"kill": child, "signal": number}).encode())
 
 
+class ForkedProcess:
     """The part of `subprocess.Popen` that ministack uses, of a process that a server has forked.
-    """What ministack uses of a `subprocess.Popen`, for a process that a server has forked.
 
     Raises `OSError` or `EOFError` when the server has ended.
     """
