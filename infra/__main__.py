@@ -12,14 +12,13 @@ from infra import preflight
 from infra.accounts import connect
 from infra.kept_keys import with_earlier_target_keys
 from infra.monitoring.notifications import Notifications, TableAlarms, declare_dashboard
-from infra.monitoring.other_bulk_puts import OtherBulkPuts
-from infra.monitoring.role_use import RoleUse
+from infra.monitoring.other_bulk_puts import declare_other_bulk_puts
 from infra.operators import Operators
 from infra.outputs import outputs
 from infra.role_grants import shared_arns
 from infra.secrets_in_state import SecretTexts
 from infra.snapshot import SnapshotBucket
-from infra.switch_roles import SwitchRoles
+from infra.switch_roles import declare_switch_roles
 from infra.table_stack import TableStack
 from infra.target_write_deny import TargetWriteDeny
 from infra.verification import VerificationJob
@@ -60,21 +59,11 @@ for table in settings.tables:
 migrating = TargetWriteDeny.declared(settings, accounts, stacks, importer, found.held)
 shared = shared_arns(snapshot, operators.journal, keys)
 operators.grant(shared, stacks)
-switch_roles = (
-    SwitchRoles("replication-switch", settings, accounts, shared, stacks).by_side
-    if settings.has_switch_roles
-    else {}
-)
-if switch_roles:
-    RoleUse("replication-switch-use", settings, accounts, notifications, switch_roles)
-for table in settings.tables:
-    if table.load.is_bulk:
-        name = f"{table.prefix}-bulk-puts"
-        OtherBulkPuts(name, table.target, settings, accounts, notifications, importer)
+switch_roles = declare_switch_roles(settings, accounts, shared, stacks, notifications)
+declare_other_bulk_puts(settings, accounts, notifications, importer)
 if verification and glue_package:
     verification.declare_job(snapshot, glue_package, operators.importer)
 declare_dashboard("replication-dashboard", settings, accounts, alarms, role=operators.importer.name)
-for name, value in outputs(
-    settings, operators, keys, switch_roles, snapshot, stacks, migrating, verification
-).items():
+parts = (operators, keys, switch_roles, snapshot, stacks, migrating, verification)
+for name, value in outputs(settings, *parts).items():
     pulumi.export(name, secrets.marked(value))

@@ -8,6 +8,8 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.accounts import Accounts
+from infra.monitoring.notifications import Notifications
+from infra.monitoring.role_use import RoleUse
 from infra.policies import assumed_by
 from infra.role_grants import declare_grants
 from infra.roles import declare_role
@@ -17,6 +19,22 @@ from infra.table_stack import TableStack
 
 SESSION_SECONDS = 3600
 """The shortest that IAM allows for a role's longest session (API reference, CreateRole)."""
+
+
+def declare_switch_roles(
+    settings: StackConfig,
+    accounts: Accounts,
+    shared: pulumi.Output[SharedArns],
+    stacks: Sequence[TableStack],
+    notifications: Notifications,
+) -> Mapping[str, aws.iam.Role]:
+    """Declare the roles, and the messages about their use; return them by side."""
+    if not settings.has_switch_roles:
+        return {}
+    roles = SwitchRoles("replication-switch", settings, accounts, shared, stacks).by_side
+    if roles:
+        RoleUse("replication-switch-use", settings, accounts, notifications, roles)
+    return roles
 
 
 class SwitchRoles(pulumi.ComponentResource):

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
 from bootstrap.aws.calls import Calls
 from bootstrap.aws.quarantine import AwsBucket
 from bootstrap.aws.s3_objects import S3Objects
+from bootstrap.aws.sdk import role_client
 from bootstrap.core.errors import Side
 from bootstrap.core.objects import Bucket, ObjectReader
 
@@ -48,5 +48,5 @@ class JobBucket:
 
 @cache
 def _client() -> Any:
-    """Make one client a process. The environment has the Region, as on Glue."""
-    return boto3.client("s3", config=CONFIG)
+    """Make one client a process."""
+    return role_client("s3", CONFIG)

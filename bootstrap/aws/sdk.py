@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
+from botocore.config import Config
 from botocore.loaders import create_loader
 
 DATA = Path(__file__).with_name("sdk_data")
@@ -32,6 +33,14 @@ def sdk_session(profile: str | None = None) -> botocore.session.Session:
         Exception: for any wrong value in the user's AWS configuration, as botocore has it.
     """
     return with_newer_operations(botocore.session.Session(profile=profile))
+
+
+def role_client(service: str, config: Config) -> Any:
+    """Make a client of the role that a program runs under, of what its SDK itself knows.
+
+    The environment has the Region.
+    """
+    return botocore.session.Session().create_client(service, config=config)
 
 
 def with_newer_operations(session: botocore.session.Session) -> botocore.session.Session:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from infra.local.emulator.chaos.rates import parse as parse_chaos
 from infra.local.results.load_check import Load
 from infra.local.results.switch_report import SwitchChoice
-from replicator.buffers import KINESIS, STREAMS
+from replicator.buffers import STREAMS
 
 PATIENCE = 600.0
 """Seconds that one command of the bootstrap may take."""
@@ -76,7 +76,7 @@ class DemoOptions:
     """`on`: a table with local secondary indexes, which a bulk put loads, as no import can."""
     engine: Literal["process", "spark"] = "process"
     """What the verification compares with: `spark` is the stack's job, on the local Glue."""
-    buffer: Literal["kinesis", "streams"] = KINESIS
+    buffer: Literal["kinesis", "streams"] = "kinesis"
     """Where changes wait: in a Kinesis data stream, or in the table's own stream."""
 
     @property

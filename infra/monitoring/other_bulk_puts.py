@@ -25,6 +25,19 @@ PATHS = {
 """What the message takes from an event; a path that an event lacks leaves its place empty."""
 
 
+def declare_other_bulk_puts(
+    settings: StackConfig,
+    accounts: Accounts,
+    notifications: Notifications,
+    importer: pulumi.Output[str],
+) -> None:
+    """Declare a rule for each table that a bulk put loads."""
+    for table in settings.tables:
+        if table.load.is_bulk:
+            name = f"{table.prefix}-bulk-puts"
+            OtherBulkPuts(name, table.target, settings, accounts, notifications, importer)
+
+
 class OtherBulkPuts(pulumi.ComponentResource):
     """A rule in the target's account and Region, which sends a text to the alarms' topic there.
 

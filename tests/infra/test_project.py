@@ -20,7 +20,7 @@ EXAMPLE = PROJECT_ROOT / "infra" / "Pulumi.example.yaml"
 KEYS = {
     *("source", "target", "tables", "operators", "retentionHours", "protect", "lambdaArchive"),
     *("architecture", "snapshotKey", "keys", "switch", "alarms", "tags"),
-    *("logRetentionDays", "buckets", "vpc", "iam"),
+    *("logRetentionDays", "buckets", "vpc", "iam", "verification"),
 }
 
 

@@ -51,6 +51,7 @@ OF_THE_AWS_CLI = {
     ("logs", "tail"): {"since", "region", "profile", "format"},
     ("configure", "list-profiles"): set[str](),
     ("s3", "ls"): {"recursive", "summarize", "region", "profile"},
+    ("s3", "rm"): {"recursive", "region", "profile"},
 }
 """Commands that the AWS CLI has beside the services' operations, with their options."""
 GLOBAL = {"region", "profile", "output", "query"}

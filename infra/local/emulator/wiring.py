@@ -19,7 +19,7 @@ from infra.local.emulator.condition_keys import ConditionKeys
 from infra.local.emulator.decimal_arithmetic import CanonicalNumbers
 from infra.local.emulator.exports import ExportJobs
 from infra.local.emulator.expression_parsing import ExpressionParsing
-from infra.local.emulator.glue.job_runs import JobRuns
+from infra.local.emulator.glue.job_runs import EmulatedJobRuns
 from infra.local.emulator.imports import ImportJobs
 from infra.local.emulator.index_creation import IndexCreation
 from infra.local.emulator.invocation import Delivery, DirectDelivery
@@ -101,7 +101,7 @@ def assemble(ministack: Ministack, settings: EmulatorSettings) -> None:
     exports.install()
     ImportJobs(ministack, access, settings).install()
     BulkOperations(ministack, access, settings).install()
-    JobRuns(ministack, settings).install()
+    EmulatedJobRuns(ministack, settings).install()
     CanonicalNumbers(ministack).install()
     ExpressionParsing(ministack).install()
     FunctionWorkers(ministack).install()

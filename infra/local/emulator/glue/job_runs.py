@@ -70,7 +70,7 @@ class JobRun:
         return body
 
 
-class JobRuns:
+class EmulatedJobRuns:
     """Runs of all jobs of the local cloud, by account, Region and job."""
 
     def __init__(self, ministack: Ministack, settings: EmulatorSettings) -> None:
