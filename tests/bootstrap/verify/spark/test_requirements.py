@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from bootstrap.core.errors import UsageError
 from bootstrap.verify.engines import java, spark
 from bootstrap.verify.engines.java import java_home
 from bootstrap.verify.engines.spark import refuse_missing_packages
+from infra import glue_package
 
 ROOT = Path(__file__).resolve().parents[4]
 real_find = importlib.util.find_spec
@@ -144,3 +146,41 @@ def test_the_job_needs_nothing_that_a_bare_worker_lacks() -> None:
     loaded = set(json.loads(done.stdout))
     assert {"bootstrap", "msgspec", "numpy", "pyarrow"} <= loaded
     assert not loaded & {"click", "rich", "boto3", "botocore", "infra", "pulumi"}
+
+
+ARCHIVE = """
+import importlib, json, sys
+
+sys.path[:] = [*sys.argv[1:], *(each for each in sys.path if "site-packages" not in each)]
+for name in ("bootstrap.app.glue_job", "bootstrap.verify.spark.tasks"):
+    importlib.import_module(name)
+files = [each.__file__ for name, each in sys.modules.items() if name.startswith("bootstrap.")]
+print(json.dumps([each for each in files if each and not each.startswith(sys.argv[1])]))
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+ON_GLUE = ("msgspec", "numpy", "numpy.libs", "pyarrow", "pyspark", "py4j")
+AWS_SDK = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
+
+
+@pytest.mark.skipif(real_find("pyarrow") is None, reason="NOT TESTED: pyarrow is not installed")
+@pytest.mark.slow
+def test_the_jobs_archive_alone_is_enough_for_a_bare_python(tmp_path: Path) -> None:
+    archive, packages = tmp_path / "modules.zip", tmp_path / "packages"
+    glue_package.write_modules(archive)
+    packages.mkdir()
+    installed = Path(sysconfig.get_path("purelib"))
+    for name in (*ON_GLUE, *AWS_SDK):
+        for path in (installed / name, installed / f"{name}.py"):
+            if path.exists():
+                (packages / path.name).symlink_to(path)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", ARCHIVE, str(archive), str(packages)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    elsewhere, loaded = map(json.loads, done.stdout.splitlines())
+    assert elsewhere == []
+    assert not set(loaded) & {"click", "rich", "pandas", "pulumi"}
