@@ -17,7 +17,7 @@ from bootstrap.verify.compare.comparison import ComparisonProgress
 from bootstrap.verify.compare.partitions import Counts
 from bootstrap.verify.engines.engine import ComparisonTask
 from bootstrap.verify.engines.spark import LOG, SparkEngine
-from bootstrap.verify.exports.manifest import DuplicateKeyError
+from bootstrap.verify.exports.manifest import DamagedExportError
 from infra.verification_names import SPARK
 from tests.support.verify.exports import KEY, Directory, export, orders
 from tests.support.verify.twin import Twin
@@ -67,23 +67,34 @@ def test_a_verification_reports_the_same_with_either_engine(twin: Twin) -> None:
     assert reports[0] == reports[1]
 
 
-def comparison(tmp_path: Path, ours: int, theirs: list[Any]) -> tuple[Directory, ComparisonTask]:
+def comparison(
+    tmp_path: Path, ours: list[Any], theirs: list[Any]
+) -> tuple[Directory, ComparisonTask]:
     objects = Directory(tmp_path / "s3")
-    source, target = export(objects, 1, orders(ours)), export(objects, 2, theirs)
+    source, target = export(objects, 1, ours), export(objects, 2, theirs)
     return objects, ComparisonTask(source, target, KEY, 1.0, tmp_path / "spool")
 
 
+def secret(items: list[Any]) -> list[Any]:
+    return [item | {"note": {"S": "secret-value"}} for item in items]
+
+
 def test_errors_and_progress_come_home_and_a_finished_comparison_is_kept(tmp_path: Path) -> None:
-    theirs = orders(300)
-    objects, task = comparison(tmp_path, 300, [*theirs, theirs[0]])
-    with pytest.raises(DuplicateKeyError, match="has one key twice"):
+    damaged = {"pk": {"S": "secret-key"}, "note": {"X": "secret-value"}}
+    objects, task = comparison(tmp_path, secret(orders(300)), [*secret(orders(300)), damaged])
+    with pytest.raises(DamagedExportError, match="is unreadable") as caught:
         SparkEngine(objects, 2, print).compare(task, lambda progress: None)
-    objects, task = comparison(tmp_path / "next", 300, theirs[1:])
+    log = task.directory / SPARK / LOG
+    # Spark has logged the failure, with the cause of the cause, and no item's content.
+    assert "job-error" in log.read_text()
+    assert "secret" not in log.read_text() + str(caught.value)
+    objects, task = comparison(tmp_path / "next", secret(orders(300)), secret(orders(300))[1:])
     seen: list[ComparisonProgress] = []
     done = SparkEngine(objects, 2, print).compare(task, seen.append)
     assert done.counts == Counts(300, 299, 299, missing=1)
     assert {each.of_items for each in seen} == {599}
     log = task.directory / SPARK / LOG
+    assert "secret" not in log.read_text()
     log.unlink()
     again = SparkEngine(objects, 2, print).compare(task, seen.append)
     assert list(again.differences()) == list(done.differences())
