@@ -281,13 +281,13 @@ def _order(table: AlarmInputs) -> Sequence[Alarm]:
             comparison="GreaterThanThreshold",
             threshold=0,
             missing="notBreaching",
-            fires="a change is older by its place in the stream, and newer by its time, than what "
+            fires="a change is older by its number in the stream, and newer by its time, than what "
             "was applied",
-            means="Place and time of two changes of one item contradict each other, so the "
-            "consumer cannot know which is newer. It applies neither; it retries the later one, "
-            "and its shard waits for at most 24 hours.",
-            first="the consumer's log names the record: bootstrap park puts it into quarantine, "
-            "then verify --repair settles its item.",
+            means="The stream's order of two changes of one item and their times contradict each "
+            "other, so the consumer cannot know which is newer. It retries the one that came "
+            "later, and its shard waits. Once that record is 12 hours old it goes to quarantine.",
+            first="the consumer's log names the record: bootstrap park puts it into quarantine at "
+            "once. Then verify --repair settles its item.",
             # Lambda retries a failed batch at longer and longer intervals.
             periods=3,
             critical=True,
