@@ -403,6 +403,7 @@ class AwsClients(AccountClients):
         return GlueJob(
             runs=AwsJobRuns(calls, self._target.client("glue"), starter, job.name),
             outputs=job,
+            bucket=name,
             place=partial(BucketPlace, lambda: bucket, name),
             dpu_hour=PRICES.glue_dpu_hour,
         )

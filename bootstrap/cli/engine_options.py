@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 
 from bootstrap.core.errors import UsageError
 from bootstrap.core.stack_outputs import Outputs
+from bootstrap.plan import price_list
+from bootstrap.plan.price_list import PriceList
 from bootstrap.verify.engines.glue import RunLimits
 from infra.verification_names import ENGINES, GLUE
 
@@ -25,6 +28,16 @@ class EngineOptions:
     new_job_run: bool = False
     cancel: bool = False
     estimate: bool = False
+    prices: Path | None = None
+
+    @property
+    def price_list(self) -> PriceList:
+        """The prices of the file, or the list prices.
+
+        Raises:
+            UsageError: the file cannot be read.
+        """
+        return price_list.read(self.prices) if self.prices else PriceList()
 
     @property
     def limits(self) -> RunLimits:
@@ -89,6 +102,13 @@ _OPTIONS = (
         is_flag=True,
         help="Print the time and cost of a comparison here and on AWS Glue, and verify nothing.",
     ),
+    click.option(
+        "--prices",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Your own prices for --estimate, --max-cost and the cost so far (YAML, `name: US "
+        "dollars`). Default: list prices.",
+    ),
 )
 
 
@@ -97,7 +117,7 @@ def engine_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_options(*args: Any, **given: Any) -> None:
-        names = ("engine", "max_hours", "max_cost", "new_job_run", "cancel", "estimate")
+        names = ("engine", "max_hours", "max_cost", "new_job_run", "cancel", "estimate", "prices")
         choice = EngineOptions(**{name: given.pop(name) for name in names})
         command(*args, engine_choice=choice, **given)
 

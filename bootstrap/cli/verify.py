@@ -20,7 +20,8 @@ from bootstrap.core.formatting import instant, number
 from bootstrap.core.poller import Poller
 from bootstrap.core.stack_outputs import Outputs, TableOutputs
 from bootstrap.journal.verification_records import JobRunRecord, as_json, row_name
-from bootstrap.plan.prices import AS_OF, REGION
+from bootstrap.plan.price_list import PriceList
+from bootstrap.plan.prices import Prices
 from bootstrap.plan.verification_estimate import VerificationEstimate, estimate_verification
 from bootstrap.verify.compare.workers import default_workers
 from bootstrap.verify.context import VerifyContext, VerifyOptions
@@ -200,12 +201,14 @@ def verify(
                 fix=one_of(selection.tables),
             )
         engine = engine_choice.chosen(selection.outputs)
+        prices = engine_choice.price_list
         clients = clients_of(selection.outputs, this_process(), options)
         if engine_choice.cancel:
             for table in selection.tables:
                 with errors_about(selection.commands[table.source_table]):
                     # Without the lease, which the command that waits for the run holds.
                     context = replace(clients.verify_context(table, say), glue=clients.glue_job())
+                    context = priced(context, prices)
                     click.echo(cancel(context))
             return 0
         if engine_choice.estimate:
@@ -213,16 +216,19 @@ def verify(
                 (
                     table.source_table,
                     estimate(
-                        clients.source().table(table.source_table), selection.outputs, workers
+                        clients.source().table(table.source_table),
+                        selection.outputs,
+                        workers,
+                        prices.prices,
                     ),
                 )
                 for table in selection.tables
             ]
-            click.echo(estimates_page(estimates, as_json_text=as_json_text))
+            click.echo(estimates_page(estimates, prices.origin, as_json_text=as_json_text))
             return 0
         results = []
         for table in selection.tables:
-            context = clients.verify_context(table, say)
+            context = priced(clients.verify_context(table, say), prices)
             with errors_about(selection.commands[table.source_table]):
                 found = Verification(context, options_of(table, engine)).run()
             results.append(found)
@@ -242,7 +248,7 @@ def verify(
 
 
 def estimate(
-    facts: TableFacts | None, outputs: Outputs, workers: int | None
+    facts: TableFacts | None, outputs: Outputs, workers: int | None, prices: Prices
 ) -> VerificationEstimate:
     """Estimate a comparison from the source's size, as DynamoDB counted it last."""
     job = outputs.verification.job
@@ -252,10 +258,13 @@ def estimate(
         processes=workers or default_workers(),
         workers=job.workers if job else USUAL_WORKERS,
         dpus=job.dpus if job else USUAL_WORKERS,
+        price=prices,
     )
 
 
-def estimates_page(found: Sequence[tuple[str, VerificationEstimate]], *, as_json_text: bool) -> str:
+def estimates_page(
+    found: Sequence[tuple[str, VerificationEstimate]], origin: str, *, as_json_text: bool
+) -> str:
     """Render the estimates of tables, for machines or for people."""
     if as_json_text:
         values = [{"table": table, **each.json} for table, each in found]
@@ -265,7 +274,15 @@ def estimates_page(found: Sequence[tuple[str, VerificationEstimate]], *, as_json
         lines.append(f"{table}: {each.text}")
         if each.advice:
             lines.append(f"  note: {each.advice}")
-    return "\n".join([*lines, f"(list prices of {REGION} as of {AS_OF})"])
+    return "\n".join([*lines, f"({origin})"])
+
+
+def priced(context: VerifyContext, prices: PriceList) -> VerifyContext:
+    """Count the cost of runs on Glue by these prices."""
+    if context.glue is None:
+        return context
+    job = replace(context.glue, dpu_hour=prices.prices.glue_dpu_hour)
+    return replace(context, glue=job)
 
 
 def cancel(context: VerifyContext) -> str:

@@ -15,8 +15,8 @@ measured (docs/benchmarks.md, Verification: two exports compared)."""
 TEXT_SHARE = 1.2
 """Bytes of a line for a byte of an item as DynamoDB counts it: measured with items of 1 KB."""
 SPARK_SHARE = 1.5
-"""Core-seconds on Spark for each of the one-process engine, at most: measured, docs/benchmarks.md.
-"""
+"""Core-seconds on Spark for each of the one-process engine: assumed for tables of many million
+items. Measured: 1.63 at 1,000,000 items and falling with their number (docs/benchmarks.md)."""
 DPU_CORES = 4
 """vCPUs of a data processing unit. A vCPU is one thread of a core, or half a core."""
 GLUE_START_SECONDS = (60.0, 300.0)

@@ -29,7 +29,8 @@ from bootstrap.verify.spark.job_arguments import PLACE, TOKEN
 from bootstrap.verify.spark.places import JobPlace
 from bootstrap.verify.spark.request import JobRequest, make_request, write_request
 from bootstrap.verify.spark.results import JobResults, raise_error, read_progress, read_results
-from infra.verification_names import RESULTS
+from bootstrap.verify.spark.worker_memory import WORKER_MEMORY_MB
+from infra.verification_names import EXPORTS, RESULTS
 
 POLL_SECONDS = 20.0
 LEAST_SECONDS = 60
@@ -55,6 +56,8 @@ class GlueJob:
 
     runs: JobRuns
     outputs: VerificationJobOutputs
+    bucket: str
+    """The snapshot bucket: the job may read exports there and nowhere else."""
     place: Callable[[str], JobPlace]
     """Makes the place under a prefix of the snapshot bucket."""
     dpu_hour: float
@@ -126,6 +129,7 @@ class GlueEngine:
         task.directory.mkdir(parents=True, exist_ok=True)
         request = make_request(task.source, task.target, task.key, task.sample)
         self._job.minutes(self._limits)  # before anything is recorded
+        self._refuse_exports_elsewhere(task)
         with self._left_running():
             while not isinstance(
                 outcome := self._poller.attempt(lambda: self._advance(request)), Done
@@ -210,8 +214,8 @@ class GlueEngine:
         self._poller.tell(
             f"Comparing on AWS Glue by run {run_id} of job {outputs.name}: {outputs.workers} "
             f"workers {outputs.worker_type}, for up to {duration(minutes * 60)} and "
-            f"{money(self._job.cost(minutes * 60))}. Its log: stream {run_id} of "
-            f"{outputs.log_group}, Spark's of {outputs.error_log_group}."
+            f"{money(self._job.cost(minutes * 60))}. Each core's Python worker has "
+            f"{WORKER_MEMORY_MB} MB at most. {_logs(run_id, outputs)}"
         )
         return self._began(record, run_id)
 
@@ -249,6 +253,24 @@ class GlueEngine:
         if facts.seconds > allowed + LEAST_SECONDS and facts.timeout * 60 > allowed:
             self._job.runs.stop(facts.run_id)
 
+    def _refuse_exports_elsewhere(self, task: ComparisonTask) -> None:
+        """Refuse exports that the job may not read, before a run is paid for.
+
+        Raises:
+            UsageError: one lies in another bucket, or under another prefix.
+        """
+        readable = (f"{EXPORTS}/", f"{self._prefix}/")
+        for export in (task.source, task.target):
+            if export.bucket == self._job.bucket and export.summary.startswith(readable):
+                continue
+            raise UsageError(
+                f"The export {export.arn} is s3://{export.bucket}/{export.summary}, and the "
+                f"stack's job reads exports only in s3://{self._job.bucket}, under "
+                f"{' or '.join(readable)}.",
+                fix="--engine process, which reads it with the operators' role; or leave out "
+                "--source-export and --target-export",
+            )
+
     # -- texts and errors ------------------------------------------------------------------------
 
     def _text(self, facts: JobRunFacts, progress: ComparisonProgress | None) -> str:
@@ -282,8 +304,8 @@ class GlueEngine:
         outputs = self._job.outputs
         return AccountError(
             Side.TARGET,
-            f"Run {record.run_id} of job {outputs.name} on Glue has no result: {why}. Its log: "
-            f"stream {record.run_id} of {outputs.log_group}, Spark's of {outputs.error_log_group}.",
+            f"Run {record.run_id} of job {outputs.name} on Glue has no result: {why}. "
+            f"{_logs(record.run_id, outputs)}",
             fix="look for the reason there; then the same command with --new-job-run, which starts "
             "another run; or with --engine process",
         )
@@ -352,6 +374,16 @@ def find_run(runs: JobRuns, record: JobRunRecord) -> JobRunFacts | None:
     if record.run_id:
         return runs.describe(record.run_id)
     return runs.find(TOKEN, record.token, record.intended_at - CLOCKS_APART)
+
+
+def _logs(run_id: str, outputs: VerificationJobOutputs) -> str:
+    """Say where the log is. Glue 5 adds to the name of a run -driver or the executor's number
+    (AWS Glue Developer Guide, monitor-continuous-logging).
+    """
+    return (
+        f"Its log: the streams {run_id}... of {outputs.log_group}, Spark's of "
+        f"{outputs.error_log_group}."
+    )
 
 
 def money(dollars: float) -> str:

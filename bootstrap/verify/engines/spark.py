@@ -32,7 +32,8 @@ from bootstrap.verify.spark.results import (
     read_progress,
     read_results,
 )
-from bootstrap.verify.spark.session import JVM_MEMORY_MB, WORKER_MEMORY_MB
+from bootstrap.verify.spark.session import JVM_MEMORY_MB
+from bootstrap.verify.spark.worker_memory import WORKER_MEMORY_MB
 from infra.verification_names import PROCESS
 
 PROGRAM = "bootstrap.verify.spark.session"

@@ -20,8 +20,6 @@ from bootstrap.verify.spark.places import DirectoryPlace
 SCRATCH = "scratch"
 """Folder beside the results for Spark's shuffle files."""
 
-WORKER_MEMORY_MB = 2048
-"""Most address space of a Python worker, held by the system. It uses some 250 MB of it."""
 JVM_MEMORY_MB = 1024
 """Java's heap. Digests pass through it in small pieces, and spill to the disk."""
 
@@ -49,7 +47,6 @@ def local_session(scratch: Path, cores: int) -> Any:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.memory": f"{JVM_MEMORY_MB}m",
         "spark.driver.extraJavaOptions": " ".join(_JAVA_OPTIONS),
-        "spark.executor.pyspark.memory": f"{WORKER_MEMORY_MB}m",
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
     }

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bootstrap.core.errors import BootstrapError
+from bootstrap.core.errors import BlockedError, BootstrapError
 from bootstrap.core.objects import ObjectReaderFactory
 from bootstrap.verify.compare.partitions import DIFFERENCE_BYTES
 from bootstrap.verify.compare.spool import RECORD_BYTES, position
@@ -32,6 +32,7 @@ from bootstrap.verify.spark.buckets import (
 )
 from bootstrap.verify.spark.places import JobPlace
 from bootstrap.verify.spark.results import describe_error, error_from, part_name
+from bootstrap.verify.spark.worker_memory import WORKER_MEMORY_MB, bound_memory
 
 DIGESTS = "bucket int, side byte, records binary"
 """The rows between the tasks: some records of one side in one bucket. Side 0 is the source."""
@@ -70,12 +71,22 @@ def find_error(text: str) -> BootstrapError | None:
 def _as_text(task: Callable[[Any, Batches], Batches]) -> Callable[[Any, Batches], Batches]:
     @wraps(task)
     def run(self: Any, batches: Batches) -> Batches:
+        bound_memory()
         try:
             yield from task(self, batches)
         except BootstrapError as error:
             raise TaskError(error) from error
+        except MemoryError as error:
+            raise TaskError(_out_of_memory()) from error
 
     return run
+
+
+def _out_of_memory() -> BlockedError:
+    return BlockedError(
+        f"A Python worker of Spark needed more than the {WORKER_MEMORY_MB} MB that it may have.",
+        fix="--engine process, which holds less at a time",
+    )
 
 
 @dataclass(frozen=True)

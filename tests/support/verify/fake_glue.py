@@ -114,6 +114,9 @@ class FakeRuns:
 class GlueTwin(Twin):
     """A `Twin` whose stack has a job on Glue."""
 
+    bucket: str = "snapshots"
+    """The bucket of which the job may read exports."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self.runs = FakeRuns(self, self.directory / "glue")
@@ -122,6 +125,7 @@ class GlueTwin(Twin):
         job = GlueJob(
             runs=self.runs,
             outputs=OUTPUTS,
+            bucket=self.bucket,
             place=lambda prefix: DirectoryPlace(self.directory / "bucket" / prefix),
             dpu_hour=0.44,
         )

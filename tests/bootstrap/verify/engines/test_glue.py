@@ -55,7 +55,7 @@ def test_the_screen_has_the_run_its_log_its_limit_and_the_cost_so_far(twin: Glue
     verify(twin, limits=RunLimits(hours=2))
     said = "\n".join(twin.said)
     assert "run jr_1 of job verification: 10 workers G.1X, for up to 2 h and $8.80" in said
-    assert "stream jr_1 of logs/output, Spark's of logs/error" in said
+    assert "the streams jr_1... of logs/output, Spark's of logs/error" in said
     assert "and $0.07 so far" in said
 
 
@@ -148,6 +148,18 @@ def test_an_interrupted_command_leaves_its_run_and_says_how_to_stop_it(twin: Glu
         cancel_run(job, record(twin), poller)
     with pytest.raises(AccountError, match="no result: it was stopped"):
         verify(twin)
+
+
+def test_exports_that_the_job_may_not_read_are_refused_before_a_run_is_paid_for(
+    twin: GlueTwin,
+) -> None:
+    job = job_of(twin)
+    twin.bucket = "another"
+    with pytest.raises(UsageError, match="reads exports only in s3://another") as refused:
+        verify(twin)
+    assert job.bucket in str(refused.value)
+    assert "--engine process" in refused.value.fix
+    assert twin.runs.runs == {}
 
 
 def test_the_run_of_another_comparison_is_stopped_before_another_begins(twin: GlueTwin) -> None:
