@@ -152,6 +152,14 @@ class Paused:
     quiet_from: int = 0
     """Whole epoch seconds: from here on the consumer writes nothing; 0: not known. The target's
     write metrics from here on are those of other writers."""
+    waiting_since: float = 0
+    """Of a table's own stream: before this, everything had ended when the pause began; 0: that is
+    not known."""
+
+    @property
+    def first(self) -> float:
+        """Since when changes may wait, as far as that is known."""
+        return min(self.at, self.waiting_since or self.at)
 
     @property
     def resumed(self) -> bool:

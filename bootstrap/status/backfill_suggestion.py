@@ -23,6 +23,10 @@ from replicator.watchdog.detectors import (
 )
 from replicator.watchdog.finding import Finding
 
+EXPORTED_SECONDS = 35 * 86_400.0
+"""The longest window of point-in-time recovery, in which an export may lie (DynamoDB Developer
+Guide, "Point-in-time backups")."""
+VERIFY = "verify"
 ENTRY = (DESTINATION, TABLE_STREAM)
 """Those that say that changes enter no stream of ours."""
 
@@ -114,6 +118,9 @@ def find_gap(inputs: StatusInputs) -> Gap | None:
     times = f"--from {instant(begin)} --to {instant(end)}"
     # While the gap grows, a command with an end would leave out what is lost until it stops.
     command = inputs.command.format(BACKFILL) + f" {times}"
+    if begin < at - EXPORTED_SECONDS:
+        # Point-in-time recovery no longer reaches back to it.
+        command = inputs.command.format(VERIFY) + " --repair"
     if is_open:
         # A run switches a table's own stream on again; a destination is the stack's.
         command = inputs.command.format(RUN if TABLE_STREAM in fired else STATUS)

@@ -50,7 +50,7 @@ def _record_overrun(context: StepContext, kept: int) -> None:
     begin, on = exported.export_time - context.timing.export_fuzz, enabled.at
     off, kept_then = begin, buffered.retention_hours
     if paused is not None and paused.resumed and before is not None:
-        begin, off, kept_then = before.moment, paused.at, before.retention_hours
+        begin, off, kept_then = before.moment, paused.first, before.retention_hours
         on = max(paused.resumed_at, enabled.at)
     elif before is not None:
         return

@@ -18,6 +18,8 @@ from bootstrap.run.steps import consumer_mapping
 
 BACKLOG_HOURS = 2
 """Kept for the work on a backlog, before a table's own stream forgets its oldest change."""
+LATE_SECONDS = 900.0
+"""For which the watchdog's notes say how far the consumer is."""
 EXPIRY_ATTRIBUTE = "x"
 """Of ledger entries: epoch seconds."""
 
@@ -32,7 +34,7 @@ def advance(context: StepContext) -> Outcome:
             journal.forget(Probing, "a new round of probes will be needed")
         # A pause that was ended before the backlog had been applied continues.
         again = replace(paused, resumed_at=0, off_at=0, quiet_from=0) if paused else None
-        wanted = again or Paused(journal.now())
+        wanted = again or Paused(journal.now(), waiting_since=_ended_until(context))
         journal.put(wanted, f"pausing{_resume_by(context, wanted)}")
         return Acted()
     # Before the mapping stops: while changes wait, no entry may expire. A waiting change without
@@ -70,15 +72,35 @@ def _resume_by(context: StepContext, paused: Paused) -> str:
 def resume_by_text(paused: Paused) -> str:
     """Return the warning of a pause where the buffer is the table's own stream.
 
-    The hour is counted from the begin of the pause. A change that waited then is older, and the
-    backlog takes its time: so it is two hours before the stream forgets the first one.
+    The hour is counted from the first change that may wait, which is older than the pause where
+    the consumer was behind. The backlog takes its time: so it is two hours before the stream
+    forgets that change.
     """
-    by = paused.at + (KEPT_HOURS - BACKLOG_HOURS) * 3600
-    forgotten = paused.at + KEPT_HOURS * 3600
+    by = paused.first + (KEPT_HOURS - BACKLOG_HOURS) * 3600
+    forgotten = paused.first + KEPT_HOURS * 3600
+    unknown = (
+        ""
+        if paused.waiting_since
+        else "; how far the consumer was behind is not known, and the hours are fewer by that"
+    )
     return (
         f"resume by {moment(by)}; from {moment(forgotten)} on, the table's stream forgets changes "
-        "that the replica lacks"
+        f"that the replica lacks{unknown}"
     )
+
+
+def _ended_until(context: StepContext) -> float:
+    """Return the moment before which the watchdog knows every change to have ended; 0: none, or
+    not of late. The watchdog looks every five minutes.
+    """
+    if not context.table.reads_table_stream:
+        return 0
+    try:
+        book = context.ledger.book()
+    except AccountError:
+        return 0  # another version's notes
+    late = context.journal.now() - LATE_SECONDS
+    return book.through or 0 if (book.last_sign or 0) >= late else 0
 
 
 def _await_last_invocation(context: StepContext, paused: Paused) -> Outcome:

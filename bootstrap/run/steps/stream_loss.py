@@ -96,14 +96,36 @@ def _enabled(context: StepContext, known: TableStreamRecord) -> bool:
 
 
 def _applied_until(context: StepContext) -> float:
-    """Return the moment before which every change is known to be applied or in the snapshot.
+    """Return the latest moment before which every change is known to be applied, restored, or in
+    the snapshot. It may be long ago, and is never later than what is known.
 
     What the lost stream still holds is counted as missing: its mapping goes.
     """
     journal = context.journal
-    exported, caught_up = journal.get(Exported), journal.get(CaughtUp)
+    exported, caught_up, verified = (
+        journal.get(Exported),
+        journal.get(CaughtUp),
+        context.verified(),
+    )
     assert exported is not None
-    return max(float(exported.export_time), caught_up.moment if caught_up is not None else 0.0)
+    moments = [float(exported.export_time)]
+    if verified is not None:
+        moments.append(verified.complete_until)
+    if caught_up is not None:
+        moments += [caught_up.moment, _watched(context)]
+    return max(moments)
+
+
+def _watched(context: StepContext) -> float:
+    """Return the moment before which, by the watchdog's notes, every change went into the stream
+    and has ended; 0: none is known.
+    """
+    try:
+        book = context.ledger.book()
+    except AccountError:
+        return 0.0  # another version's notes
+    outage = [book.outage.begin] if book.outage is not None else []
+    return min([book.through or 0.0, book.flowed or 0.0, *outage])
 
 
 def _lost(context: StepContext, known: TableStreamRecord, facts: TableFacts | None) -> AccountError:

@@ -9,17 +9,21 @@ from typing import Any
 
 import pytest
 
+from bootstrap.aws.ledger import BOOK
 from bootstrap.core.errors import AccountError, BlockedError, StillRunningError
+from bootstrap.core.formatting import moment
 from bootstrap.core.run_options import Goal, RunOptions
 from bootstrap.core.state import State
 from bootstrap.core.stream_policy import sid_of, with_reads
 from bootstrap.journal.journal import Journal
 from bootstrap.journal.lease import Lease
-from bootstrap.journal.records import Buffered, CaughtUp, Interrupted, Overran
+from bootstrap.journal.records import Buffered, CaughtUp, Interrupted, Overran, Paused
 from bootstrap.journal.stream_records import TableStreamRecord
 from bootstrap.journal.verification_records import row_name
 from bootstrap.run.steps import table_stream
-from tests.support.bootstrap.fake_aws import CONSUMER, FakeAws, table_stream_outputs
+from replicator.watchdog.probe_rounds import WatchdogState
+from replicator.watchdog.readings import Outage
+from tests.support.bootstrap.fake_aws import CONSUMER, LEDGER, FakeAws, table_stream_outputs
 from tests.support.bootstrap.fake_table_stream import MAPPING, FakeTableStream
 from tests.support.bootstrap.kill_points import kill_at, quick
 from tests.support.bootstrap.killed_process import Process
@@ -377,3 +381,74 @@ def test_a_run_waits_for_a_table_that_is_changing_before_it_begins_another_strea
     assert own(world).streams == 1
     world.source = replace(world.source, status="ACTIVE")
     again.until(lambda: own(world).streams == 2)
+
+
+def watched(world: FakeAws, **known: Any) -> None:
+    """What the watchdog has noted a minute ago."""
+    book = WatchdogState(ran=world.clock() - 60, **known)
+    world.dynamodb.put_item(TableName=LEDGER, Item={**BOOK, "book": {"S": book.as_text()}})
+
+
+def test_the_hour_of_a_pause_is_that_of_the_first_change_that_waits() -> None:
+    world = fresh()
+    run(world)
+    world.clock.advance(12 * HOUR)
+    behind = world.clock() - 5 * HOUR
+    watched(world, through=behind)
+    made = run(world, 2, PAUSE)
+    paused = made.run.journal.get(Paused)
+    assert paused is not None and paused.first == behind
+    history = [each.text for each in made.store.history("orders", made.run.journal.run_id)]
+    assert any(f"resume by {moment(behind + 22 * HOUR)}" in text for text in history)
+    assert not any("is not known" in text for text in history)
+    world.clock.advance(19 * HOUR)
+    with pytest.raises(AccountError):
+        run(world, 3, replace(RESUME, overwrite_target=True))
+
+
+def test_a_pause_beside_a_silent_watchdog_says_that_its_hour_is_not_known() -> None:
+    world = fresh()
+    run(world)
+    world.clock.advance(2 * HOUR)
+    made = run(world, 2, PAUSE)
+    history = [each.text for each in made.store.history("orders", made.run.journal.run_id)]
+    assert any("how far the consumer was behind is not known" in text for text in history)
+
+
+@pytest.mark.parametrize(
+    ("known", "begin"),
+    [
+        ({"through": 80.0, "flowed": 90.0}, 80.0),
+        ({"through": 95.0, "flowed": 90.0}, 90.0),
+        ({"through": 95.0, "flowed": 95.0, "outage": Outage(70.0)}, 70.0),
+        ({}, 0.0),
+    ],
+)
+def test_the_gap_of_a_stream_lost_months_later_begins_at_the_latest_moment_that_is_proved(
+    known: dict[str, Any], begin: float
+) -> None:
+    world = fresh()
+    run(world)
+    since = world.clock()
+    world.clock.advance(90 * 24 * HOUR)
+    now = world.clock()
+
+    def at(hours: float) -> float:
+        """So many hours of the last hundred."""
+        return now - (100 - hours) * HOUR
+
+    moved = {
+        name: replace(each, begin=at(each.begin)) if isinstance(each, Outage) else at(each)
+        for name, each in known.items()
+    }
+    watched(world, **moved)
+    own(world).on = False
+    world.source = replace(world.source, stream_view=None)
+    with pytest.raises(AccountError, match="was switched off"):
+        run(world, 2)
+    again = process(world, 3)
+    with pytest.raises(AccountError, match="lacks changes"):
+        again.go()
+    found = again.run.journal.get(Interrupted)
+    assert found is not None
+    assert found.begin == at(begin) if begin else found.begin <= since

@@ -212,6 +212,13 @@ def test_a_gap_that_has_ended_names_its_backfill() -> None:
     assert " backfill " in made.command and next_command(given) is None
 
 
+def test_a_gap_that_began_before_the_window_of_exports_names_a_repair() -> None:
+    given = gap_inputs(1.0, Outage(GAP_NOW - 40 * 24 * HOUR, GAP_NOW - 600))
+    made = find_gap(given)
+    assert made is not None
+    assert made.command == given.command.format("verify") + " --repair"
+
+
 def test_another_source_table_is_no_stream_to_begin_anew(replica: FakeAws) -> None:
     shown = seen(replica, source=source(ANOTHER, table_id="source-2"))
     assert shown.next is None
