@@ -15,7 +15,6 @@ from bootstrap.core.table_stream_facts import (
     StreamShard,
     TableStreamFacts,
 )
-from replicator.aws_commands import table_option
 
 NOT_FOUND = "ResourceNotFoundException"
 UNREADABLE = ("ExpiredIteratorException", "TrimmedDataAccessException", NOT_FOUND)
@@ -97,10 +96,13 @@ class AwsStreamRecordReader:
     def __init__(self, calls: Calls, streams: Any) -> None:
         self._calls = calls
         self._streams = streams
+        self._stream_arn = ""
+        """Of the iterators."""
 
     def iterator(
         self, stream_arn: str, shard_id: str, *, since: float | None = None, after: str = ""
     ) -> str | None:
+        self._stream_arn = stream_arn
         start: dict[str, Any] = {"ShardIteratorType": "TRIM_HORIZON"}
         if after:
             start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": after}
@@ -141,14 +143,14 @@ class AwsStreamRecordReader:
         return StreamPage(places, answer.get("NextShardIterator"))
 
     def _throttled(self, error: AccountError) -> UnavailableError:
+        region = self._stream_arn.split(":")[3]
         return UnavailableError(
             self._calls.side,
             "The table's stream refuses this reader for now: a shard takes two readers at a time "
             f"(AWS: {error.code}), and beside the consumer there is another one.",
-            fix=f"aws lambda list-event-source-mappings --event-source-arn STREAM_ARN (the "
-            f"LatestStreamArn of aws dynamodb describe-table {table_option('TABLE')}), in each "
-            "account that may read it; stop the reader that is not the consumer for the minutes "
-            "of the proof, then the same command again",
+            fix=f"aws lambda list-event-source-mappings --event-source-arn {self._stream_arn} "
+            f"--region {region}, in each account that may read it; stop the reader that is not the "
+            "consumer for the minutes of the proof, then the same command again",
             code=error.code,
         )
 

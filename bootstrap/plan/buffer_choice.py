@@ -127,10 +127,9 @@ def _needed(expected: Estimate) -> Span:
 
 
 def _change(replication: Replication, buffer: str) -> str:
-    """Return what changes the buffer: of a table that is deployed, by a stack of its own."""
-    if replication.deployment is None:
-        return f"{replication.configure('buffer', buffer)}, then: {replication.up}"
-    return (
-        f"take the table out of the stack file, then: {replication.up}; then add it again with "
-        f"buffer: {buffer}, and: {replication.up}"
-    )
+    """Return what changes the buffer of a table that no run has begun with; docs/operate.md."""
+    wanted = f"{replication.configure('buffer', buffer)}, then: {replication.up}"
+    if replication.deployment is None or buffer == KINESIS:
+        return wanted
+    # The Kinesis stream goes, which holds a table's data.
+    return f"{replication.configure('protect', 'false')}, then: {replication.up}; then {wanted}"

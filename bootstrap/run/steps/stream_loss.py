@@ -57,7 +57,7 @@ def check(
             )
             raise _lost(context, known, facts)
         journal.put(
-            replace(stream_mapping.left(known), intended_at=0 if on else journal.now()),
+            replace(stream_mapping.left(context, known), intended_at=0 if on else journal.now()),
             "a new stream is begun",
         )
         return Acted()

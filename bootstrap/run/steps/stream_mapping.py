@@ -17,11 +17,17 @@ UNREADABLE = "InvalidParameterValueException"
 """Lambda's answer as long as the function's role cannot read the stream."""
 
 
-def left(known: TableStreamRecord | None) -> TableStreamRecord:
+def left(context: StepContext, known: TableStreamRecord | None) -> TableStreamRecord:
     """Return the record of another stream than `known`, whose mapping is to be deleted."""
     if known is None:
         return TableStreamRecord()
-    former = (*known.former_mappings, *([known.mapping_uuid] if known.mapping_uuid else []))
+    uuid = known.mapping_uuid
+    if not uuid and known.arn and known.mapping_intended_at:
+        # A process may have died between making it and noting its UUID.
+        assert context.table_stream is not None
+        found = context.table_stream.mappings.find(context.table.function_arn, known.arn)
+        uuid = found.uuid if found is not None else ""
+    former = (*known.former_mappings, *([uuid] if uuid else []))
     return TableStreamRecord(former_mappings=former)
 
 

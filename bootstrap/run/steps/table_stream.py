@@ -89,7 +89,7 @@ def _switch_on(context: StepContext, known: TableStreamRecord | None, facts: Tab
     if known is None or not known.by_us or known.arn or stale:
         # Before the call: after a crash, a stream that is on is known to be ours, to switch off.
         journal.put(
-            replace(stream_mapping.left(known), intended_at=journal.now()),
+            replace(stream_mapping.left(context, known), intended_at=journal.now()),
             "switching on the table's stream",
         )
         return Acted()
@@ -115,7 +115,7 @@ def _note_stream(
         noted = known.found(facts.stream_arn, journal.now())
     else:
         # It was on, or another hand switched it off and on: it is not ours to switch off.
-        noted = replace(stream_mapping.left(known), arn=facts.stream_arn)
+        noted = replace(stream_mapping.left(context, known), arn=facts.stream_arn)
     journal.put(noted, f"the table's stream is {facts.stream_arn}")
     return Acted()
 

@@ -273,10 +273,18 @@ def test_a_mapping_is_made_disabled_found_again_and_deleted(cloud: LocalCloud) -
 
 
 def test_a_throttled_reader_names_the_limit_of_two(cloud: LocalCloud) -> None:
+    arn = "arn:aws:dynamodb:eu-west-1:111111111111:table/orders/stream/2026-01-01T00:00:00.000"
+
     class Throttled:
+        def get_shard_iterator(self, **_: object) -> dict[str, str]:
+            return {"ShardIterator": "token"}
+
         def get_records(self, **_: object) -> object:
             raise client_error("GetRecords", "LimitExceededException", "Too many operations")
 
     reader = AwsStreamRecordReader(Calls(Side.SOURCE, "Role exporter"), Throttled())
-    with pytest.raises(UnavailableError, match="two readers at a time"):
-        reader.read("token")
+    token = reader.iterator(arn, "shardId-1")
+    assert token is not None
+    with pytest.raises(UnavailableError, match="two readers at a time") as caught:
+        reader.read(token)
+    assert f"--event-source-arn {arn} --region eu-west-1" in str(caught.value.fix)

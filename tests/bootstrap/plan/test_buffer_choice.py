@@ -40,7 +40,7 @@ def test_a_table_whose_export_and_load_may_take_over_20_hours_is_refused_with_th
     assert "may take up to 23 h" in text
     assert "export 10 h" in text and "load 13 h" in text
     assert "forgets a change after 24 hours" in text
-    assert "buffer: kinesis" in text
+    assert "buffer' kinesis --stack" in text
     assert "pulumi up" in text
 
 

@@ -452,3 +452,19 @@ def test_the_gap_of_a_stream_lost_months_later_begins_at_the_latest_moment_that_
     found = again.run.journal.get(Interrupted)
     assert found is not None
     assert found.begin == at(begin) if begin else found.begin <= since
+
+
+def test_a_mapping_that_was_made_and_not_noted_is_deleted_with_its_lost_stream() -> None:
+    world = fresh()
+    kill_at(world, calls().index("create_mapping") + 1, True)
+    with pytest.raises(Killed):
+        run(world)
+    world.on_call = lambda number, name, after: None
+    stream = own(world)
+    lost = stream.arn
+    assert stream.mapped == lost and stream.mapping_there
+    stream.on = False
+    world.source = replace(world.source, stream_view=None)
+    run(world, 2)
+    assert world.times("delete_mapping")
+    assert stream.mapped == stream.arn != lost
