@@ -78,9 +78,9 @@ def _readers(inspection: Inspection, replication: Replication) -> Iterator[str]:
     name, region = replication.source_table, replication.consumer_region
     if source.stream_view != VIEW:
         yield (
-            f"`run` switches the stream of {name} on, the only change that it makes to the table. "
-            "Code that owns the table may see a difference and switch it off again, and changes "
-            f"made meanwhile would be missing: let it say stream_view_type {VIEW} first."
+            f"`run` switches the stream of {name} on. Code that declares the table may see a "
+            "difference and switch it off again, and changes made meanwhile would be missing: let "
+            f"that code declare the stream first, with the view type {VIEW}."
         )
         return
     arn = shlex.quote(source.stream_arn) if source.stream_arn else "STREAM_ARN"

@@ -36,7 +36,7 @@ PROBED: Later = (
 READ: Later = (
     "protocol",
     "what the table's stream holds is read, and the consumer's rows say that it has ended, by code "
-    "that can be switched. Of a stream without a record no row says so: the gate then waits for "
+    "that can be switched. In a stream without a record no row says so: the gate then waits for "
     "the function's whole time limit, after which no code can be running",
 )
 

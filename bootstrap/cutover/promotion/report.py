@@ -236,14 +236,14 @@ def _lanes(report: Mapping[str, Any]) -> Iterator[str]:
         yield (
             "The consumer has not written its position."
             if own
-            else ("No lane has written its position.")
+            else "No lane has written its position."
         )
         yield ""
         return
     if own:
         yield (
-            "The consumer of a table's own stream is not told which shard a record is of. Its "
-            "position is that of the foremost: records before it may not have ended."
+            "An event of a table's own stream does not name its shard. So the consumer has one "
+            "position, that of the foremost shard: records before it may not have ended."
         )
         yield ""
     elif not window["lanesAreWatermarks"]:

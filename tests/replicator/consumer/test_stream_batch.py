@@ -98,7 +98,7 @@ def test_the_row_of_the_last_record_says_that_all_before_it_has_ended(world: Str
     stored = world.dynamodb.get_item(
         TableName=LEDGER, Key={"k": {"B": ended_key(row.order)}}, ConsistentRead=True
     )["Item"]
-    assert int(stored["x"]["N"]) == row.at // 1_000_000 + 26 * 3600
+    assert int(stored["x"]["N"]) == row.at // 1_000_000 + 72 * 3600
 
 
 def test_a_row_is_written_for_no_more_than_what_has_ended(world: StreamHarness) -> None:
