@@ -105,7 +105,8 @@ def _advice(inspection: Inspection, replication: Replication, expected: Estimate
     needed = _needed(expected)
     if replication.reads_table_stream:
         yield (
-            f"The buffer is the table's own stream: ${own:,.2f} a month, and ${other:,.2f} with a "
+            f"The buffer is the table's own stream, which costs nothing: the replication is "
+            f"${own:,.2f} a month in all, and ${other:,.2f} with a "
             f"Kinesis stream (buffer: {KINESIS}), which keeps changes for 365 days. It is the "
             "better choice where the replica stays for months, or a pause or an outage may last "
             "for most of a day."

@@ -16,7 +16,7 @@ def format_park_by_number(sequence: str) -> str:
         UsageError: a DynamoDB stream has no such sequence numbers.
     """
     # API reference, streams_StreamRecord: SequenceNumber, 21 to 40 digits.
-    if not re.fullmatch(r"\d{21,40}", sequence):
+    if not re.fullmatch(r"[0-9]{21,40}", sequence):
         raise UsageError(
             f"{sequence!r} is no sequence number of a table's stream: those have 21 to 40 digits.",
             fix="take sequenceNumber from the log line `A batch of one record`",
@@ -31,13 +31,13 @@ def format_park(shard: str, sequence: str) -> str:
         UsageError: Kinesis has no such shard or sequence numbers. A park that matches no record
             would have no effect, without any message.
     """
-    if not re.fullmatch(r"shardId-\d{12}", shard):
+    if not re.fullmatch(r"shardId-[0-9]{12}", shard):
         raise UsageError(
             f"{shard!r} is no shard id: those are shardId- and twelve digits.",
             fix="take shardId and sequenceNumber from the log line `A batch of one record`",
         )
     # API reference, GetShardIterator: StartingSequenceNumber.
-    if not re.fullmatch(r"0|[1-9]\d{0,128}", sequence):
+    if not re.fullmatch(r"0|[1-9][0-9]{0,128}", sequence):
         raise UsageError(
             f"{sequence!r} is no sequence number: those are digits only.",
             fix="take shardId and sequenceNumber from the log line `A batch of one record`",

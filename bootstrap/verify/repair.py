@@ -101,14 +101,24 @@ class Repairer:
         """
         results: dict[int, Result] = {}
         for _ in range(ROUNDS):
-            waiting = [n for n in range(len(changes)) if isinstance(results.get(n, MOVED), Retry)]
+            waiting = [
+                n
+                for n in range(len(changes))
+                if isinstance(found := results.get(n, MOVED), Retry) and found is not UNREADABLE
+            ]
             if not waiting or not context.deadline.allows_call():
                 break
             items = ledger.entries([changes[n].key for n in waiting])
             attempts: dict[int, Attempt] = {}
             for n in waiting:
                 item = items.get(changes[n].key)
-                attempt = _pinned(changes[n], None if item is None else from_item(item))
+                try:
+                    entry = None if item is None else from_item(item)
+                except ValueError as error:
+                    context.report_error("BatchGetItem", "LedgerEntryUnreadable", str(error))
+                    results[n] = UNREADABLE
+                    continue
+                attempt = _pinned(changes[n], entry)
                 if attempt is None:
                     results[n] = Superseded()
                 else:
@@ -121,6 +131,7 @@ class Repairer:
 ROUNDS = 5
 """How often a key is judged anew whose entry moves between judging and writing."""
 MOVED = Retry("its key changes faster than it is judged")
+UNREADABLE = Retry("its ledger entry cannot be read")
 
 
 def _pinned(change: Change, entry: Entry | None) -> Attempt | None:

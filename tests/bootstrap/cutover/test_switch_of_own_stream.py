@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from bootstrap.core.errors import SwitchCancelledError
+from bootstrap.core.errors import BootstrapError, SwitchCancelledError
 from bootstrap.core.state import State
 from bootstrap.cutover.switch.switch import Switch
 from bootstrap.journal.switch_records import AfterSwitch, GateGap, SwitchMode, SwitchStep
+from replicator.probes import PROTOCOL
 from tests.support.bootstrap.fake_aws import FakeAws
-from tests.support.bootstrap.fake_table_stream import OPEN, FakeTableStream
+from tests.support.bootstrap.fake_table_stream import OPEN, OTHER, FakeTableStream
 from tests.support.bootstrap.switch_world import (
     WriterWatch,
     a_switch,
@@ -310,3 +311,22 @@ def test_a_cancel_notes_the_gap_of_deletions_that_the_gate_left_out(watch: Write
     cancelled(watch, run, "after the drain")
     gap = run.group.first.journal.get(GateGap)
     assert gap is not None and replace(gap, begin=0, end=0).deletions == 1
+
+
+def test_the_code_that_ran_last_counts_and_not_the_rows_of_quiet_shards(
+    watch: WriterWatch,
+) -> None:
+    stream, world = stream_of(watch), watch.world
+    stream.protocol = 0
+    for shard in (OPEN, OTHER):
+        stream.write(world.clock(), shard)
+    world.clock.advance(60)
+    with pytest.raises(BootstrapError, match="code of an earlier version"):
+        a_switch(world).run()
+    stream.protocol = PROTOCOL
+    world.clock.advance(60)
+    stream.write(world.clock())
+    world.clock.advance(60)
+    run = a_switch(world)
+    run.run()
+    assert state(run) is State.SWITCHED

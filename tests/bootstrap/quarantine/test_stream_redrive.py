@@ -175,7 +175,7 @@ def test_the_label_and_the_number_of_a_record_give_its_place(world: StreamQuaran
     assert (stored.shard, record_order(content.records[0])) == (LABEL, order(FIRST))
 
 
-@pytest.mark.parametrize("bad", ["", "1", "a" * 30, "1" * 41])
+@pytest.mark.parametrize("bad", ["", "1", "a" * 30, "1" * 41, "\uff11" * 30])
 def test_a_park_of_a_number_that_no_stream_has_is_refused(bad: str) -> None:
     with pytest.raises(UsageError, match="21 to 40 digits"):
         format_park_by_number(bad)

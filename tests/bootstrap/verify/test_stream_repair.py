@@ -128,3 +128,12 @@ def test_what_a_repair_wrote_is_known_whatever_order_it_kept() -> None:
     found = Entry(made, DIFFERENT.source_image, b"")
     assert judge(DIFFERENT, found, repairing) is Judgement.REPAIRED
     assert from_item(to_item(b"k", found)) == found
+
+
+def test_an_entry_that_cannot_be_read_is_reported_for_its_key_alone(world: World) -> None:
+    world.receive(FIRST, SECOND, 1)
+    made = wanted(SECOND + 5)
+    world.dynamodb.put_item(TableName=LEDGER, Item={"k": {"B": made.key}, "t": {"S": "?"}})
+    (result,) = world.repairer().apply([made])
+    assert "LedgerEntryUnreadable" in result
+    assert world.value("a") == "1"
