@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from bootstrap.aws.ledger import AwsLedger
 from bootstrap.core.outcome import Done
-from bootstrap.cutover.switch import acts
+from bootstrap.cutover.switch import kinesis_proof
 from bootstrap.quarantine import redrive as redriving
 from bootstrap.quarantine.redrive_policy import RedriveDecision, decide_redrive
 from bootstrap.quarantine.store import ObjectContent, QuarantinedObject
@@ -452,7 +452,7 @@ def _both(*plants: contextlib.AbstractContextManager[Any]) -> Iterator[None]:
 
 @switch_fault("what DynamoDB has not handed over is not waited for")
 def no_handover() -> Any:
-    return mock.patch.object(acts, "advance_handover", lambda context, mark: Done())
+    return mock.patch.object(kinesis_proof, "advance_handover", lambda context, mark: Done())
 
 
 @switch_fault("a cancelled attempt leaves the gate closed")

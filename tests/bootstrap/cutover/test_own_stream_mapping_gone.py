@@ -7,14 +7,14 @@ import pytest
 from bootstrap.core.errors import SwitchCancelledError
 from bootstrap.core.refusals import refuse_in
 from bootstrap.core.state import State
-from tests.bootstrap.cutover.test_own_stream_killed import a_world
-from tests.support.bootstrap.switch_world import WriterWatch, a_switch
+from tests.support.bootstrap.switch_faults import ready
+from tests.support.bootstrap.switch_world import WriterWatch, a_switch, with_own_stream
 
 pytestmark = pytest.mark.promise("C9", "C6")
 
 
 def test_a_switch_whose_mapping_is_deleted_takes_itself_back_and_run_is_free_to_make_it() -> None:
-    watch = WriterWatch(a_world())
+    watch = WriterWatch(with_own_stream(ready()))
     world = watch.world
 
     def delete(number: int, name: str, after: bool) -> None:
