@@ -55,7 +55,9 @@ class TableConfig:
     """Invocations per shard at a time. 1: more costs more probes; only growing lag needs it. Always
     1 for `buffer: streams`: what proves that a shard is through rests on the order within it."""
     batch_size: int = 500
-    """Most records per invocation. 500: enough to fold changes of a hot key into one write."""
+    """Most records per invocation. 500: enough to fold changes of a hot key into one write. With
+    `buffer: streams` a change of this and of `batchWindow` reaches the mapping at the next `run` or
+    `resume`."""
     batch_window: int = 0
     """Seconds to wait for a fuller batch. 0: a short lag matters more than the price. One page of
     AWS demands 1 for a batch size over 10, also for streams, while Lambda's defaults for Kinesis

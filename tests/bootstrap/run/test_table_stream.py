@@ -468,3 +468,22 @@ def test_a_mapping_that_was_made_and_not_noted_is_deleted_with_its_lost_stream()
     run(world, 2)
     assert world.times("delete_mapping")
     assert stream.mapped == stream.arn != lost
+
+
+def test_a_replica_of_a_table_that_takes_a_hundred_changes_a_second_catches_up() -> None:
+    world = fresh()
+    made = process(world)
+    made.start()
+    made.until(lambda: bool(world.times("enable_mapping")))
+    written = [world.clock()]
+
+    def write() -> None:
+        while written[0] < world.clock():
+            own(world).write(written[0])
+            written[0] += 0.01
+
+    world.on_call = lambda number, name, after: write()
+    made.until(lambda: made.run.journal.row.state is State.REPLICATING)
+    caught_up = made.run.journal.get(CaughtUp)
+    assert caught_up is not None and caught_up.round_trip < 120
+    assert len(own(world).applied) > 2_000
