@@ -69,7 +69,7 @@ QUOTED = (
     ("docs/operate.md", f"under `resolved/` for {RESOLVED_DAYS} days"),
     ("docs/operate.md", f"Within {SettingsRow.CACHE_SECONDS:.0f} seconds the consumer"),
     ("docs/operate.md", f"more than {WORDS[BURST]} records of one invocation"),
-    ("docs/operate.md", f"the stream forgets: {YEAR} days by default"),
+    ("docs/operate.md", f"the stream forgets: after {YEAR} days by default"),
     ("docs/operate.md", f"The watchdog runs every {WORDS[INTERVAL_MINUTES]} minutes"),
     ("docs/verify.md", f"More than {MOST_UNCONFIRMED:,} keys are only shown"),
     ("docs/verify.md", f"{WORDS[len(faults_of_verification.FAULTS)].title()} faults planted"),
