@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import importlib.util
 import json
 import re
 import signal
@@ -64,14 +65,18 @@ def test_c1_the_target_equals_the_source_after_everything_with_writers_all_the_t
 def test_c1_a_table_with_local_indexes_is_loaded_by_bulk_put_while_it_changes(
     tmp_path: Path,
 ) -> None:
-    with running("demo", *SMALL, "--lsi", "on", "--directory", str(tmp_path)) as demo:
+    """Verified by the stack's job, where this Python has Spark."""
+    engine = "spark" if importlib.util.find_spec("pyspark") else "process"
+    options = ("--lsi", "on", "--engine", engine, "--directory", str(tmp_path))
+    with running("demo", *SMALL, *options) as demo:
         status = demo.wait()
     assert status == 0, demo.output
     assert "make the table orders-replica, with all indexes of the source" in demo.output
 
     written = report(tmp_path)
     assert written["ok"] is True
-    assert written["options"]["lsi"] == "on"
+    assert (written["options"]["lsi"], written["options"]["engine"]) == ("on", engine)
+    assert ("Comparing on AWS Glue by run" in demo.output) is (engine == "spark")
     assert written["differences"] == 0
     assert written["verification"]["judged"] == 1
     load = written["load"]
