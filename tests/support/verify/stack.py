@@ -6,15 +6,18 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from infra import package
 from infra.local.cloud import REPOSITORY, SOURCE, TARGET, LocalCloud
-from infra.local.deploy import deploy
+from infra.local.program import run
+from tests.infra.least_privilege.declared import Created
+from tests.infra.least_privilege.recorded_run import NotingProvider
 from tests.support.infra.clouds import make_table, until
 
 Item = dict[str, Any]
@@ -28,6 +31,8 @@ class Stack:
     outputs: dict[str, Any]
     directory: Path
     said: list[str] = field(default_factory=list)
+    created: Sequence[Created] = ()
+    """All that the program declared, with the ARNs it got."""
 
     @property
     def lane(self) -> dict[str, Any]:
@@ -94,10 +99,16 @@ def order(name: str, **more: Any) -> Item:
 
 @contextmanager
 def replicating(
-    directory: Path, items: int = 300, chaos: str = "", **config_too: Any
+    directory: Path,
+    items: int = 300,
+    chaos: str = "",
+    recording: Path | None = None,
+    **config_too: Any,
 ) -> Iterator[Stack]:
-    """Deployed, bootstrapped and caught up. `chaos`: as in LOCAL_CHAOS."""
-    with LocalCloud(directory / "cloud", chaos=chaos) as cloud:
+    """Deployed, bootstrapped and caught up. `chaos`: as in LOCAL_CHAOS. `recording`: a file for
+    every call and its caller.
+    """
+    with LocalCloud(directory / "cloud", chaos=chaos, recording=recording) as cloud:
         source = cloud.client("dynamodb", SOURCE)
         make_table(source, "orders", "pk:S")
         for n in range(items):
@@ -109,9 +120,11 @@ def replicating(
             "operators": {"source": ["account"], "target": ["account"], "readItems": True},
             **config_too,
         }
-        outputs = deploy(cloud, config)
+        provider = NotingProvider(cloud, "local")
+        archive = str(package.build("local").folder)
+        outputs = run(provider, {"lambdaArchive": archive, **config}, stack="local")
         (directory / "outputs.json").write_text(json.dumps(outputs))
-        stack = Stack(cloud, outputs, directory)
+        stack = Stack(cloud, outputs, directory, created=provider.created)
         ran = stack.run("run")
         assert ran.returncode == 0, ran.stdout + ran.stderr
         yield stack

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.cli.engine_options import EngineOptions
+from bootstrap.cli.verify import estimates_page, priced
 from bootstrap.core.errors import AccountError, BlockedError, UsageError
 from bootstrap.core.poller import Poller
 from bootstrap.journal.verification_records import JobRunRecord, row_name
+from bootstrap.plan.prices import PRICES
+from bootstrap.plan.verification_estimate import estimate_verification
 from bootstrap.verify.engines.glue import GlueJob, RunLimits, cancel_run
 from bootstrap.verify.exports.manifest import DamagedExportError
 from bootstrap.verify.verify import VerifyResult
@@ -188,6 +192,20 @@ def test_the_run_of_another_comparison_is_stopped_before_another_begins(twin: Gl
 )
 def test_the_least_limit_counts(twin: GlueTwin, limits: RunLimits, minutes: int) -> None:
     assert job_of(twin).minutes(limits) == minutes
+
+
+def test_your_own_prices_count_in_limit_and_estimate(twin: GlueTwin, tmp_path: Path) -> None:
+    file = tmp_path / "prices.yaml"
+    file.write_text("glue_dpu_hour: 4.40\n")
+    prices = EngineOptions(prices=file).price_list
+    job = priced(twin.context(), prices).glue
+    assert job is not None
+    assert job.minutes(RunLimits(cost=2.2)) == 3, "a tenth of what the list price allows"
+    listed, own = (
+        estimate_verification(10**9, 10**12, price=each) for each in (PRICES, prices.prices)
+    )
+    assert own.glue_cost[0] == pytest.approx(10 * listed.glue_cost[0])
+    assert str(file) in estimates_page([("orders", own)], prices.origin, as_json_text=False)
 
 
 def test_a_limit_under_a_minute_is_refused_before_anything_is_started(twin: GlueTwin) -> None:
