@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bootstrap.core.durations import Timing
+from bootstrap.core.table_stream_facts import KEPT_HOURS
 from bootstrap.journal.lease import LEASE_SECONDS
 from bootstrap.journal.verification_records import STALE_SECONDS
+from bootstrap.plan.buffer_choice import MOST_HOURS
 from bootstrap.plan.cost_inputs import EXAMPLE, stream_gb_per_day
 from bootstrap.plan.cost_model import million_changes
 from bootstrap.plan.prices import AS_OF, PRICES
@@ -19,6 +21,7 @@ from infra.stack_config import LONGEST_RETENTION_HOURS
 from infra.table_config import TableConfig
 from infra.watchdog import INTERVAL_MINUTES
 from replicator.consumer import ledger
+from replicator.consumer.consumer import STREAM_PATIENCE_SECONDS
 from replicator.settings import SettingsRow
 from tests.crash.matrix import CASES
 from tests.docs.pages import ROOT
@@ -70,6 +73,15 @@ QUOTED = (
     ("docs/operate.md", f"Within {SettingsRow.CACHE_SECONDS:.0f} seconds the consumer"),
     ("docs/operate.md", f"more than {WORDS[BURST]} records of one invocation"),
     ("docs/operate.md", f"the stream forgets: after {YEAR} days by default"),
+    ("docs/operate.md", f"after **{KEPT_HOURS} hours** where the buffer is the table's own stream"),
+    ("docs/buffers.md", f"DynamoDB forgets a change {KEPT_HOURS} hours after it was made"),
+    ("docs/buffers.md", f"export and load together may take longer than {MOST_HOURS} hours"),
+    ("docs/buffers.md", f"until the oldest is {STREAM_PATIENCE_SECONDS / 3600:.0f} hours old"),
+    ("docs/design.md", f"export and load together need no more than {MOST_HOURS}."),
+    (
+        "docs/design.md",
+        f"ends once {TIMING.stream_settling:.0f} seconds have passed since the mark",
+    ),
     ("docs/operate.md", f"The watchdog runs every {WORDS[INTERVAL_MINUTES]} minutes"),
     ("docs/verify.md", f"More than {MOST_UNCONFIRMED:,} keys are only shown"),
     ("docs/verify.md", f"{WORDS[len(faults_of_verification.FAULTS)].title()} faults planted"),
