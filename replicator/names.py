@@ -56,6 +56,9 @@ REPLICATION_LAG = "ReplicationLag"
 TARGET_THROTTLES = "TargetThrottles"
 QUARANTINE_REFUSED = "QuarantineRefused"
 """Records that would have gone to quarantine in an invocation where they were too many."""
+ENDED_AGE = "EndedAge"
+"""Seconds from the creation of a batch's first record of a table's stream until all of the batch has
+ended; none where a record is delivered again."""
 ORDER_CONTRADICTED = "OrderContradicted"
 """Changes of a table's stream whose order and time say the opposite; they are retried."""
 

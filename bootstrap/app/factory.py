@@ -160,6 +160,7 @@ class AwsClients(AccountClients):
                 cloudwatch,
                 table=table.source_table,
                 function=table.function_name,
+                dimensions=self._outputs.metric_dimensions(table),
             )
             if table.reads_table_stream
             else None,

@@ -128,11 +128,18 @@ class AwsLedger:
         )
 
     def settle(self, until: int) -> None:
+        self._advance("settled", until)
+
+    def note_through(self, until: int) -> None:
+        self._advance("through", until)
+
+    def _advance(self, member: str, until: int) -> None:
+        """Set a moment unless a later one is there."""
         try:
             self._update(
-                UpdateExpression="SET #settled = :until",
-                ConditionExpression="attribute_not_exists(#settled) OR #settled < :until",
-                ExpressionAttributeNames={"#settled": "settled"},
+                UpdateExpression="SET #moment = :until",
+                ConditionExpression="attribute_not_exists(#moment) OR #moment < :until",
+                ExpressionAttributeNames={"#moment": member},
                 ExpressionAttributeValues={":until": {"N": str(until)}},
             )
         except AccountError as error:

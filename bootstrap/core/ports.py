@@ -309,6 +309,9 @@ class Ledger(LedgerEntries, Protocol):
     def settle(self, until: int) -> None:
         """Record that no change made before this moment (µs) is missing in the target."""
 
+    def note_through(self, until: int) -> None:
+        """Record that everything made before this moment (µs) has ended in the table's stream."""
+
     def parks(self) -> frozenset[str]:
         """List the parked records as `shard:sequence number`; they are quarantined undecoded."""
 

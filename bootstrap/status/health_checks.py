@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from bootstrap.core.errors import BootstrapError
@@ -132,11 +133,11 @@ class HealthReader:
             self._quarantine,
             self._failures,
             lambda: _function(book, at),
+            self._ledger.unended,
         )
-        state = book
-        if run is not None and isinstance(state, WatchdogState):
-            state = state.proved(run.moment, run.round_trip)
-        found, _ = reader.readings(intent, state, at, first=lambda _: first)
+        if run is not None and isinstance(intent, Intent):
+            intent = replace(intent, proved=max(run.moment, intent.proved or 0.0))
+        found, _ = reader.readings(intent, book, at, first=lambda _: first)
         return found
 
     def _probed(self, book: WatchdogState | Unread, run: CaughtUp | None) -> Probed | Unread:

@@ -172,11 +172,11 @@ class StatusSnapshot:
 
     @property
     def forgotten_from(self) -> float | None:
-        """The moment when the stream forgets the first unread change; None: none is known."""
+        """The moment when the stream forgets the first change that waits, or may; None: none does."""
         backlog = self.backlog
-        if backlog is None or backlog.since is None:
+        if backlog is None or backlog.oldest is None:
             return None
-        return backlog.since + KEPT_SECONDS
+        return backlog.oldest + KEPT_SECONDS
 
     @property
     def hours_left(self) -> float | None:
@@ -252,9 +252,9 @@ def _covered_until(inputs: StatusInputs) -> float | None:
         return None
     first = paused.at
     backlog = inputs.readings.backlog if inputs.readings is not None else None
-    if isinstance(backlog, Backlog) and backlog.since is not None:
+    if isinstance(backlog, Backlog) and backlog.oldest is not None:
         # A consumer that was behind at the pause had left older changes.
-        first = min(first, backlog.since)
+        first = min(first, backlog.oldest)
     return first + 3600 * inputs.retention_hours
 
 

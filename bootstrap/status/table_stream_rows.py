@@ -13,14 +13,15 @@ def waiting_changes(shown: StatusSnapshot) -> str:
     if backlog is None:
         return "what waits could not be read"
     if backlog.since is not None:
-        return f"changes have waited for {duration(shown.at - backlog.since)}"
+        return f"changes have waited for {duration(backlog.waited(shown.at))}"
     if backlog.doubtful is not None:
         return (
-            f"unknown since {moment(backlog.doubtful)}: the source took writes, none was received"
+            f"unknown since {moment(backlog.doubtful)}: the source took writes, and nothing proves "
+            "that the consumer is through with them"
         )
     if backlog.lag is not None:
         return f"at most {backlog.lag:.1f} s in the last ten minutes, by Lambda's iterator age"
-    return "nothing waits: nothing has been written that the consumer has not received"
+    return "nothing waits: nothing has been written that the consumer has not ended"
 
 
 def kept_changes(shown: StatusSnapshot) -> str:

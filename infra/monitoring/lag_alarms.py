@@ -123,7 +123,8 @@ def _of_table_stream(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
             detectors.UNREAD,
             "GreaterThanOrEqualToThreshold",
             limits.iterator_age_minutes * 60,
-            f"changes have waited for {limits.iterator_age_minutes} min, also during a pause",
+            f"changes have waited, or may have, for {limits.iterator_age_minutes} min, also during a "
+            "pause",
         ),
     )
 
@@ -138,6 +139,9 @@ def _iterator_age(
     *,
     critical: bool = False,
 ) -> Alarm:
+    # A record that is tried again at longer and longer intervals has a value in few periods; a
+    # Kinesis stream has probes, which show it, too.
+    periods, datapoints = (3, 3) if table.buffer == KINESIS else (3, 1)
     return Alarm(
         name=name,
         place="consumer",
@@ -147,13 +151,13 @@ def _iterator_age(
         statistic="Maximum",
         comparison="GreaterThanOrEqualToThreshold",
         threshold=seconds * MILLISECONDS,
-        # Lambda has no value while nothing is read: `mapping-off` and probes cover that.
+        # Lambda has no value while nothing is read: `mapping-off` and the watchdog cover that.
         missing="notBreaching",
         fires=fires,
         means=means,
         first=first,
-        periods=3,
-        datapoints=3,
+        periods=periods,
+        datapoints=datapoints,
         critical=critical,
     )
 

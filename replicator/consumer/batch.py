@@ -34,6 +34,7 @@ from replicator.consumer.probe_rows import ProbeRows
 from replicator.consumer.quarantine import QuarantineStore
 from replicator.consumer.quarantine_share import Breakers, QuarantineShares, Share
 from replicator.consumer.stream_records import record_order
+from replicator.consumer.unended import UnendedNotes
 from replicator.consumer.writer import ConditionalWriter
 from replicator.names import (
     CHANGES_APPLIED,
@@ -83,6 +84,8 @@ class ConsumerParts:
     """The stream is an adopted one: other tables' records are to be expected."""
     ended: EndedWriter | None = None
     """None where the stream carries probes."""
+    unended: UnendedNotes | None = None
+    """None like `ended`."""
     patience_seconds: float | None = None
     """The age of a record from which it goes to quarantine however many do, because its stream will
     forget it. None: the stream keeps it for long enough."""
@@ -126,6 +129,7 @@ class Batch:
         if not self._tripped:
             self._note_late_writes()
             self._prove()
+            self._remove_notes()
             self._write_ended_row()
             self._shares.ended(state for state in self._states if state.ended)
         for table, records in self._foreign.items():
@@ -139,7 +143,10 @@ class Batch:
         if failed:
             first = self._first(failed)
             self._stats.waits(first.record, self._why(first))
+            if self._parts.unended is not None:
+                self._parts.unended.note(first.record, self._context)
             return report_from([first.record.sequence_number])
+        self._measure_age()
         return report_from([])
 
     def _first(self, failed: Sequence[RecordState]) -> RecordState:
@@ -355,6 +362,25 @@ class Batch:
             record_order(last.record), self._settings, self._context
         ):
             last.outcome = Retry("the row of an ended record cannot be written")
+
+    def _remove_notes(self) -> None:
+        """Remove the notes of records that have ended by now; until then they count as failed."""
+        if self._parts.unended is None:
+            return
+        ended = [record for record, _ in self._ended_prefix()]
+        left = {id(record) for record in self._parts.unended.remove(ended, self._context)}
+        for state in self._states:
+            if id(state.record) in left:
+                state.outcome = Retry("the note of a record that had not ended cannot be removed")
+
+    def _measure_age(self) -> None:
+        """Measure how old the first record was: all of the batch has ended."""
+        if self._parts.ended is None or not self._states:
+            return
+        arrival = self._states[0].record.arrival
+        if arrival > 0:
+            now = self._parts.runtime.clock.now_micros() / 1_000_000
+            self._stats.ended_age = max(0.0, now - arrival)
 
     def _ended_prefix(self) -> Iterator[tuple[Record, Content | None]]:
         """Yield the records before the first that has not ended."""

@@ -20,6 +20,7 @@ from replicator.consumer.lanes import Lanes
 from replicator.consumer.late_writes import LateWrites
 from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.metrics import InvocationStats
+from replicator.consumer.unended import UnendedNotes
 from replicator.consumer.probe_rows import ProbeRows
 from replicator.consumer.quarantine import QuarantineStore
 from replicator.consumer.quarantine_share import Breakers
@@ -109,6 +110,7 @@ class Consumer:
                 if config.buffer == STREAMS
                 else None
             ),
+            unended=UnendedNotes(rows, runtime.clock) if config.buffer == STREAMS else None,
             patience_seconds=STREAM_PATIENCE_SECONDS if config.buffer == STREAMS else None,
         )
         settings = SettingsRow(dynamodb, config.ledger_table, runtime.clock)

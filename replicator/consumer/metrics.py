@@ -22,6 +22,7 @@ from replicator.names import (
     CHANGES_RETRIED,
     CHANGES_SUPERSEDED,
     DELETIONS_LEFT_TO_TTL,
+    ENDED_AGE,
     LATE_WRITES,
     NAMESPACE,
     ORDER_CONTRADICTED,
@@ -39,6 +40,8 @@ class InvocationStats:
     def __init__(self, logger: Any) -> None:
         self.counts: Counter[str] = Counter()
         self.lags: list[float] = []
+        self.ended_age: float | None = None
+        """The age in seconds of the first record of a batch that has ended, of a table's stream."""
         self._logger = logger
         self._troubles: Counter[tuple[str, str]] = Counter()
         self._first: dict[str, Any] = {}
@@ -130,6 +133,8 @@ class EmfEmitter:
             if stats.counts[rare]:
                 counts[rare] = [float(stats.counts[rare])]
         metrics = {name: _metric("Count", values) for name, values in counts.items()}
+        if stats.ended_age is not None:
+            metrics[ENDED_AGE] = _metric("Seconds", [stats.ended_age])
         for start in range(0, max(1, len(stats.lags)), _VALUES_PER_LINE):
             lags = stats.lags[start : start + _VALUES_PER_LINE]
             if lags:

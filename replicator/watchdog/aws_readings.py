@@ -34,6 +34,7 @@ from replicator.stream import (
     open_shards_request,
     stream_in,
 )
+from replicator.unended_row import UNENDED_KEY, created_in
 from replicator.watchdog.aws_states import TableState, table_in
 from replicator.watchdog.lambda_states import (
     FunctionState,
@@ -286,6 +287,7 @@ class LedgerRows:
                 replicating=_flag(row, "expire"),
                 paused=_flag(row, "paused"),
                 counted_from=max(moments, default=None),
+                proved=int(row["through"]["N"]) / 1e6 if "through" in row else None,
                 armed=row["armed"]["S"] if "armed" in row else "",
                 closed=row["closed"]["S"] if "closed" in row else "",
                 primary=int(row["primary"]["N"]) / 1e6 if "primary" in row else None,
@@ -295,6 +297,13 @@ class LedgerRows:
             )
         except (KeyError, TypeError, ValueError):
             raise UnreadableError("SettingsUnreadable") from None
+
+    def unended(self) -> dict[str, int]:
+        """Read the records of a table's stream that are delivered again: order, epoch seconds."""
+        try:
+            return created_in(self._row(UNENDED_KEY))
+        except ValueError:
+            raise UnreadableError("UnendedRowUnreadable") from None
 
     def foreign(self) -> list[ForeignRow]:
         """Read the other tables whose records the consumer has met in the stream."""

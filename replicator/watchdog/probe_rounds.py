@@ -87,7 +87,7 @@ class WatchdogState:
     table_stream: str = ""
     """The table's own stream that was last seen as the buffer: its ARN."""
     unread: float | None = None
-    """Since when changes are known to wait in it; None: none are known to."""
+    """Since when changes may wait in it that were made while the mapping was off; None: none may."""
 
     @property
     def last_sign(self) -> float | None:
@@ -216,13 +216,13 @@ class WatchdogState:
         return replace(seen.saw_flow(on, at, 0.0 if on else unread), table_stream=arn)
 
     def saw_backlog(self, backlog: Backlog, at: float, kept: float) -> WatchdogState:
-        """Remember up to when every change was received, and what the stream has forgotten since.
+        """Remember up to when every change has ended, and what the stream may have forgotten since.
         `kept`: for how long it keeps a change, in seconds."""
         if backlog.known_to is None:
             return self
-        since = at if backlog.since is None else backlog.since
+        since = at if backlog.oldest is None else backlog.oldest
         return replace(
-            self.saw_age(since, at, kept), through=backlog.known_to, unread=backlog.since
+            self.saw_age(since, at, kept), through=backlog.known_to, unread=backlog.held
         )
 
     def saw_age(self, since: float, at: float, kept: float) -> WatchdogState:

@@ -51,6 +51,9 @@ class Intent:
     """Switched off by bootstrap pause."""
     counted_from: float | None = None
     """Losses before this are in the snapshot, or were repaired by a verification."""
+    proved: float | None = None
+    """Everything that was made before it is through in the table's own stream: a run, a resume or a
+    switch has read that stream."""
     armed: str = ""
     """The attempt of a switch that is under way; empty: none."""
     closed: str = ""
@@ -89,22 +92,28 @@ class Outage:
 
 @dataclass(frozen=True)
 class Backlog:
-    """The changes in a table's own stream that the consumer has not received. Epoch seconds."""
+    """The changes in a table's own stream that have not ended. Epoch seconds."""
 
     known_to: float | None
-    """Every change before this has been received; None: nothing is known, or none counts yet."""
+    """Every change before this has ended; None: nothing is known, or none counts yet."""
     since: float | None = None
     """Since when changes are known to wait; None: none are known to."""
     doubtful: float | None = None
-    """Since when the source has taken writes of which the consumer has received none: changes that
-    wait, or writes that changed nothing, which enter no stream."""
+    """Since when changes may wait: nothing proves that they have ended."""
+    held: float | None = None
+    """Since when changes wait or may wait that were made while the mapping was off. When it is on
+    again they are in doubt until the stream has been read: each shard has its own backlog."""
     lag: float | None = None
     """Seconds by which the consumer was behind lately, at most; None: it has received nothing."""
 
     def waited(self, at: float) -> float:
         """Return for how long changes wait, in seconds; also those of which that is not sure."""
-        begins = [each for each in (self.since, self.doubtful) if each is not None]
-        return max([0.0, *(at - each for each in begins)])
+        return 0.0 if self.oldest is None else max(0.0, at - self.oldest)
+
+    @property
+    def oldest(self) -> float | None:
+        """Since when changes wait, or may wait; None: none do."""
+        return min((each for each in (self.since, self.doubtful) if each is not None), default=None)
 
 
 @dataclass(frozen=True)

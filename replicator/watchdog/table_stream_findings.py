@@ -1,8 +1,8 @@
 """Findings about a table whose buffer is its own stream (C7, C10).
 
-Such a stream takes no probe. The replica is known to follow while what Lambda hands to the consumer
-is young, or while the source has taken no write since. A write of which nothing is known is in
-doubt, and a doubt is never healthy.
+Such a stream takes no probe. The replica is known to follow while young batches end, or while the
+source has taken no write since. A write of which nothing is known is in doubt, and a doubt is never
+healthy: what waits in doubt for a day counts as forgotten.
 """
 
 from __future__ import annotations
@@ -24,8 +24,12 @@ from replicator.watchdog.readings import Backlog, Identity, Intent, Readings, Un
 from replicator.watchdog.resource_findings import judge_table
 
 IN_DOUBT = (
-    "change any item of the source: once the consumer has received that change, the doubt is over. "
-    "If `bootstrap status` says the same five minutes later, look into the consumer's log."
+    "change any item of the source: a change that ends shortly after shows that the consumer works. "
+    "If `bootstrap status` says the same ten minutes later, look into the consumer's log, errors and "
+    "throttles; `python -m bootstrap run` proves that each shard is through."
+)
+NOT_PROVED = (
+    "`python -m bootstrap run`, which reads the table's stream and proves that each shard is through."
 )
 NO_SNAPSHOT = "no snapshot yet: it will have every change"
 
@@ -97,32 +101,42 @@ def judge_unread(readings: Readings) -> Finding:
         return blind(UNREAD, Unread("it was not read"))
     if backlog.known_to is None:
         return Finding(UNREAD, Level.FINE, 0.0, NO_SNAPSHOT)
+    if isinstance(intent, Intent) and not intent.replicating:
+        # `BufferUsed` counts: the consumer has a day, and was off at first on purpose.
+        return Finding(UNREAD, Level.FINE, 0.0, "the replica has not caught up for the first time")
     waited = backlog.waited(at)
     follows = isinstance(intent, Unread) or intent.caught_up
-    if backlog.since is not None:
+    if backlog.since is not None and backlog.oldest is not None:
         detail = (
-            f"{waited:.0f} s: what was changed since {iso(backlog.since)} waits; {_kept(backlog)}"
+            f"{waited:.0f} s: what was changed since {iso(backlog.oldest)} waits; {_kept(backlog)}"
         )
         late = follows or waited >= UNREAD_SECONDS
         return Finding(UNREAD, UNREAD.level if late else Level.FINE, waited, detail)
     if backlog.doubtful is not None:
+        after_pause = backlog.held is not None and backlog.held <= backlog.doubtful
+        why = (
+            "the mapping was off then, and nothing proves that every shard is through"
+            if after_pause
+            else "no batch is known to have ended that had them; either they changed nothing, or "
+            "their changes wait"
+        )
         detail = (
-            f"unknown: the source has taken writes since {iso(backlog.doubtful)}, and the consumer "
-            "has received no change since; either they changed nothing, or their changes wait"
+            f"unknown: the source has taken writes since {iso(backlog.doubtful)}, and {why}; "
+            f"{_kept(backlog)}"
         )
         level = Level.UNKNOWN if follows else Level.FINE
-        return Finding(UNREAD, level, waited, detail, remedy=IN_DOUBT)
+        return Finding(UNREAD, level, waited, detail, remedy=NOT_PROVED if after_pause else IN_DOUBT)
     behind = backlog.lag or 0.0
     received = f"{behind:.0f} s" if backlog.lag is not None else "nothing has been written lately"
     return Finding(UNREAD, Level.FINE, behind, received)
 
 
 def _kept(backlog: Backlog) -> str:
-    return f"the stream forgets it from {iso((backlog.since or 0.0) + KEPT_SECONDS)} on"
+    return f"the stream forgets it from {iso((backlog.oldest or 0.0) + KEPT_SECONDS)} on"
 
 
 def judge_kept(readings: Readings, expected: Expected) -> Finding:
-    """Judge how much of the stream's 24 hours the oldest waiting change has used."""
+    """Judge how much of the stream's 24 hours the oldest change has used that waits, or may."""
     backlog = readings.backlog
     if isinstance(backlog, Unread):
         return blind(BUFFER, backlog)
@@ -130,8 +144,7 @@ def judge_kept(readings: Readings, expected: Expected) -> Finding:
         return blind(BUFFER, Unread("it was not read"))
     if backlog.known_to is None:
         return Finding(BUFFER, Level.FINE, 0.0, NO_SNAPSHOT)
-    waited = 0.0 if backlog.since is None else max(0.0, readings.at - backlog.since)
-    share = waited / KEPT_SECONDS
+    share = backlog.waited(readings.at) / KEPT_SECONDS
     level = BUFFER.level if share >= expected.buffer_share else Level.FINE
     detail = f"{share:.1%} of {KEPT_HOURS} h"
     over = readings.overrun

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 from replicator.watchdog.aws_readings import SourceSide, TargetSide
 from replicator.watchdog.aws_states import TableState
-from replicator.watchdog.backlog import KEPT_SECONDS, Known, ReceptionReader, backlog_of, enters
+from replicator.watchdog.backlog import (
+    KEPT_SECONDS,
+    Known,
+    ReceptionReader,
+    a_day_before,
+    backlog_of,
+    enters,
+)
 from replicator.watchdog.lambda_states import FunctionState, MappingState
 from replicator.watchdog.primary_readings import Read
 from replicator.watchdog.probe_rounds import WatchdogState, attempt_of
@@ -31,7 +38,7 @@ UNNEEDED = Unneeded("the buffer is the table's own stream")
 @dataclass(frozen=True)
 class TableStreamRound:
     """Both accounts, as readers. `function` returns the consumer's function, or how it was last
-    seen."""
+    seen; `unended` the records that the consumer could not end, with their times."""
 
     read: Read
     source: SourceSide
@@ -40,6 +47,7 @@ class TableStreamRound:
     quarantine: Callable[[], int | None]
     failures: Callable[[], int | None]
     function: Callable[[], FunctionState | Unread | None]
+    unended: Callable[[], Mapping[str, int]]
 
     def readings(
         self,
@@ -120,12 +128,29 @@ class TableStreamRound:
             return state
         if intent.counted_from is None:
             return Backlog(None)  # before there is a snapshot, every change will be in it
-        since = max(intent.counted_from, state.through or 0.0)
-        # What was waiting before that moment has come through, or was repaired.
-        unread = state.unread if state.unread is not None and state.unread >= since else None
-        works = isinstance(mapping, MappingState) and mapping.is_on and not mapping.reports
-        known = Known(since, unread, works or isinstance(mapping, Unread))
-        return self.read(lambda: backlog_of(known, self.reception.read(since, at), at))
+        since = max(intent.counted_from, intent.proved or 0.0)
+        # What the last round found is judged again with what came to light since. A day is all that
+        # matters, unless something has waited for longer, or the watchdog was away.
+        through = state.through if state.through is not None else since
+        begin = max(since, min(through, a_day_before(at)))
+        on = mapping.is_on and not mapping.reports if isinstance(mapping, MappingState) else False
+        off = mapping is None or (isinstance(mapping, MappingState) and mapping.is_off)
+        held = state.unread if state.unread is not None and state.unread > since else None
+
+        def look() -> Backlog:
+            # A record of before what is proved has ended, or the stream has forgotten it.
+            noted = [each for each in self.unended().values() if each > since]
+            known = Known(
+                since,
+                begin,
+                held,
+                receiving=on or isinstance(mapping, Unread),
+                off=off,
+                unended=min(noted, default=None),
+            )
+            return backlog_of(known, self.reception.read(begin, at), at)
+
+        return self.read(look)
 
 
 def _remember_lambda(

@@ -84,6 +84,7 @@ class Watchdog:
             cloudwatch,
             table=config.source_table,
             function=config.consumer_function,
+            dimensions=config.dimensions,
         )
         self._target = TargetSide(
             dynamodb=dynamodb,
@@ -232,6 +233,7 @@ class _WatchdogRound:
             watchdog.quarantined,
             watchdog.given_up,
             watchdog._target.function,
+            watchdog._ledger.unended,
         )
         found, seen = reader.readings(intent, state, self._now)
         return self._keep(found, seen if isinstance(seen, Unread) else seen.recorded(self._now))

@@ -169,6 +169,7 @@ class StreamProof:
             return Pending(SETTLING, steps.timing.poll(POLL_SECONDS))
         _refuse_old_code(context, tips)
         if looked.all_through:
+            steps.ledger.note_through(round(question * 1e6))
             return Done()
         refuse_taken_gate(group, context)
         if looked.overtaken:

@@ -44,6 +44,7 @@ def advance(context: StepContext) -> Outcome:
         memory.tips = None
         return Acted()
     elif looked.all_through:
+        context.ledger.note_through(round(tips.question * 1e6))
         record_caught_up(context, tips.question, took, KEPT_HOURS, shards=looked.shards)
         memory.tips = None
         return Done()

@@ -319,6 +319,9 @@ class _Ledger:
     def watchdog_state(self) -> WatchdogState:
         return self._state
 
+    def unended(self) -> dict[str, int]:
+        return {}
+
 
 class _Reception:
     def __init__(self, seen: Reception | Exception) -> None:
@@ -346,7 +349,9 @@ def read(
 
 
 def test_status_reads_the_mapping_that_the_settings_row_names() -> None:
-    found, target = read(Reception(NOW - 600, [(NOW - 120, 0.2)], [(NOW - 120, 3.0)]))
+    found, target = read(Reception(
+            NOW - 600, [(NOW - 120, 0.2)], [(NOW - 120, 3.0)], ended=[(NOW - 120, 0.2)]
+        ))
     assert target.asked == [UUID]
     assert isinstance(found.backlog, Backlog)
     assert (found.backlog.since, found.backlog.doubtful, found.backlog.lag) == (None, None, 0.2)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from replicator import names
 from replicator.buffers import STREAMS
 from replicator.change import Probe
 from replicator.probes import probe_key
@@ -105,6 +106,10 @@ class WatchdogHarness:
     """Datapoints of the source's TimeToLiveDeletedItemCount."""
     ages: list[tuple[float, float]] = field(default_factory=list)
     """Datapoints of the consumer's IteratorAge: when, and how many seconds."""
+    ended: list[tuple[float, float]] = field(default_factory=list)
+    """Datapoints of the consumer's EndedAge, likewise."""
+    throttled: list[tuple[float, float]] = field(default_factory=list)
+    """Datapoints of the consumer's Throttles: when, and how many."""
     policy: str | None = None
     """The source's resource policy."""
     probes: list[tuple[str, int]] = field(default_factory=list)
@@ -155,6 +160,11 @@ class WatchdogHarness:
             else:
                 item[name] = {"BOOL": value} if isinstance(value, bool) else {"N": str(value)}
         self.target.put_item(TableName="ledger", Item=item)
+
+    def receive(self, at: float, age: float) -> None:
+        """Lambda hands a batch to the consumer, which ends it."""
+        self.ages.append((at, age))
+        self.ended.append((at, age))
 
     def consume(self) -> None:
         """The consumer takes every probe out of the stream."""
@@ -336,10 +346,17 @@ class _CloudWatch:
         age = self.world.clock() - begin
         kept = {60: 15 * 86_400, 300: 63 * 86_400}.get(request["Period"], 455 * 86_400)
         assert age <= kept, "CloudWatch has no datapoints of this period any more"
+        if request["Namespace"] == names.NAMESPACE:
+            assert request["MetricName"] == names.ENDED_AGE
+            found = {each["Name"]: each["Value"] for each in request["Dimensions"]}
+            assert found == self.world.config.dimensions
+            return self._ages(self.world.ended, request, 1.0)
         if request["Namespace"] == "AWS/Lambda":
             assert request["Dimensions"] == [{"Name": "FunctionName", "Value": "consumer"}]
             if request["MetricName"] == "IteratorAge":
-                return self._ages(request)
+                return self._ages(self.world.ages, request, 1000.0)
+            if request["MetricName"] == "Throttles":
+                return self._sums(self.world.throttled, request)
             assert request["MetricName"] == "DestinationDeliveryFailures"
             return self._sums(self.world.undelivered, request)
         if request["MetricName"] == "ConsumedWriteCapacityUnits":
@@ -353,11 +370,13 @@ class _CloudWatch:
             return {"Datapoints": [] if age is None else [{"Timestamp": at, "Maximum": age}]}
         return self._sums(self.world.skipped, request)
 
-    def _ages(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        found = self._sums(self.world.ages, request)["Datapoints"]
+    def _ages(
+        self, ages: Sequence[tuple[float, float]], request: Mapping[str, Any], scale: float
+    ) -> dict[str, Any]:
+        found = self._sums(ages, request)["Datapoints"]
         return {
             "Datapoints": [
-                {"Timestamp": each["Timestamp"], "Maximum": each["Sum"] * 1000} for each in found
+                {"Timestamp": each["Timestamp"], "Maximum": each["Sum"] * scale} for each in found
             ]
         }
 
