@@ -57,7 +57,7 @@ TARGET_THROTTLES = "TargetThrottles"
 QUARANTINE_REFUSED = "QuarantineRefused"
 """Records that would have gone to quarantine in an invocation where they were too many."""
 ENDED_AGE = "EndedAge"
-"""Seconds from the creation of a batch's first record of a table's stream until all of the batch has
+"""Seconds from the creation of a batch's first record of a table's stream until the batch has
 ended; none where a record is delivered again."""
 ORDER_CONTRADICTED = "OrderContradicted"
 """Changes of a table's stream whose order and time say the opposite; they are retried."""

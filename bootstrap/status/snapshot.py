@@ -172,7 +172,7 @@ class StatusSnapshot:
 
     @property
     def forgotten_from(self) -> float | None:
-        """The moment when the stream forgets the first change that waits, or may; None: none does."""
+        """The moment when the stream forgets the first change that may wait; None: none may."""
         backlog = self.backlog
         if backlog is None or backlog.oldest is None:
             return None

@@ -123,8 +123,8 @@ def _of_table_stream(table: AlarmInputs, limits: Thresholds) -> Sequence[Alarm]:
             detectors.UNREAD,
             "GreaterThanOrEqualToThreshold",
             limits.iterator_age_minutes * 60,
-            f"changes have waited, or may have, for {limits.iterator_age_minutes} min, also during a "
-            "pause",
+            "changes have waited, or may have, for "
+            f"{limits.iterator_age_minutes} min, also during a pause",
         ),
     )
 

@@ -20,11 +20,11 @@ from replicator.consumer.lanes import Lanes
 from replicator.consumer.late_writes import LateWrites
 from replicator.consumer.ledger import LedgerWriter
 from replicator.consumer.metrics import InvocationStats
-from replicator.consumer.unended import UnendedNotes
 from replicator.consumer.probe_rows import ProbeRows
 from replicator.consumer.quarantine import QuarantineStore
 from replicator.consumer.quarantine_share import Breakers
 from replicator.consumer.shared_rows import SharedRows
+from replicator.consumer.unended import UnendedNotes
 from replicator.names import CHANGES_RECEIVED, CHANGES_RETRIED
 from replicator.runtime import Deadline, Runtime
 from replicator.settings import ARMED_SECONDS, ConsumerConfig, SettingsRow

@@ -50,9 +50,7 @@ class UnendedNotes:
         done = retried(partial(self._remove, context, orders, left), context)
         return () if done else [orders[order] for order in left] or [ended[-1]]
 
-    def _remove(
-        self, context: CallContext, orders: Mapping[str, Record], left: set[str]
-    ) -> bool:
+    def _remove(self, context: CallContext, orders: Mapping[str, Record], left: set[str]) -> bool:
         item = self.rows.get(UNENDED_KEY, context)
         if item is None:
             return False

@@ -2,8 +2,8 @@
 
 No record can be put into such a stream to see it come through, and a record that was handed over is
 not yet applied. So each hand-over waits for a batch that ended, and for one as old. What nothing
-proves is in doubt: among it are writes that changed nothing, which enter no stream (developer guide,
-"Change data capture for DynamoDB Streams").
+proves is in doubt: among it are writes that changed nothing, which enter no stream (developer
+guide, "Change data capture for DynamoDB Streams").
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,7 +140,8 @@ def backlog_of(known: Known, seen: Reception, at: float) -> Backlog:
     recent = [(minute, age) for minute, age in handed if minute >= at - RECENT_SECONDS]
     lag = max((age for _, age in recent), default=None)
     reached = min((minute - age for minute, age in recent), default=None)
-    waiting, doubts = [], []
+    waiting: list[float] = []
+    doubts: list[float] = []
     if known.unended is not None:
         waiting.append(known.unended)
     if lag is not None and reached is not None and lag >= MOST_NORMAL_SECONDS:

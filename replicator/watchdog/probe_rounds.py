@@ -87,7 +87,7 @@ class WatchdogState:
     table_stream: str = ""
     """The table's own stream that was last seen as the buffer: its ARN."""
     unread: float | None = None
-    """Since when changes may wait in it that were made while the mapping was off; None: none may."""
+    """Since when changes may wait in it that were made while the mapping was off; None: none."""
 
     @property
     def last_sign(self) -> float | None:
@@ -221,9 +221,7 @@ class WatchdogState:
         if backlog.known_to is None:
             return self
         since = at if backlog.oldest is None else backlog.oldest
-        return replace(
-            self.saw_age(since, at, kept), through=backlog.known_to, unread=backlog.held
-        )
+        return replace(self.saw_age(since, at, kept), through=backlog.known_to, unread=backlog.held)
 
     def saw_age(self, since: float, at: float, kept: float) -> WatchdogState:
         """Remember whether changes waited for longer than the stream keeps them (`kept`, seconds).

@@ -24,12 +24,12 @@ from replicator.watchdog.readings import Backlog, Identity, Intent, Readings, Un
 from replicator.watchdog.resource_findings import judge_table
 
 IN_DOUBT = (
-    "change any item of the source: a change that ends shortly after shows that the consumer works. "
-    "If `bootstrap status` says the same ten minutes later, look into the consumer's log, errors and "
-    "throttles; `python -m bootstrap run` proves that each shard is through."
+    "change any item of the source: that it ends shows that the consumer works. "
+    "If `bootstrap status` says the same ten minutes later, look into the consumer's log, errors "
+    "and throttles; `python -m bootstrap run` proves that each shard is through."
 )
 NOT_PROVED = (
-    "`python -m bootstrap run`, which reads the table's stream and proves that each shard is through."
+    "`python -m bootstrap run`, which reads the stream and proves that each shard is through."
 )
 NO_SNAPSHOT = "no snapshot yet: it will have every change"
 
@@ -125,7 +125,9 @@ def judge_unread(readings: Readings) -> Finding:
             f"{_kept(backlog)}"
         )
         level = Level.UNKNOWN if follows else Level.FINE
-        return Finding(UNREAD, level, waited, detail, remedy=NOT_PROVED if after_pause else IN_DOUBT)
+        return Finding(
+            UNREAD, level, waited, detail, remedy=NOT_PROVED if after_pause else IN_DOUBT
+        )
     behind = backlog.lag or 0.0
     received = f"{behind:.0f} s" if backlog.lag is not None else "nothing has been written lately"
     return Finding(UNREAD, Level.FINE, behind, received)

@@ -349,9 +349,9 @@ def read(
 
 
 def test_status_reads_the_mapping_that_the_settings_row_names() -> None:
-    found, target = read(Reception(
-            NOW - 600, [(NOW - 120, 0.2)], [(NOW - 120, 3.0)], ended=[(NOW - 120, 0.2)]
-        ))
+    found, target = read(
+        Reception(NOW - 600, [(NOW - 120, 0.2)], [(NOW - 120, 3.0)], ended=[(NOW - 120, 0.2)])
+    )
     assert target.asked == [UUID]
     assert isinstance(found.backlog, Backlog)
     assert (found.backlog.since, found.backlog.doubtful, found.backlog.lag) == (None, None, 0.2)

@@ -1,4 +1,4 @@
-"""Notes of the records that a batch of a table's stream could not end, and the age of what ended."""
+"""Notes of the records of a stream that have not ended, and the age of what has."""
 
 from __future__ import annotations
 

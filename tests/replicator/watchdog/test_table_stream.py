@@ -335,7 +335,8 @@ KNOWN = Known(AT - 3600, AT - 3600)
 
 def test_old_values_of_a_lag_are_over_while_nothing_else_was_written() -> None:
     old = AT - RECENT_SECONDS - 60
-    found = backlog_of(KNOWN, seen(ages=((old, 5_000.0),), writes=(old - 6_000,)), AT)
+    written = old - 6_000
+    found = backlog_of(KNOWN, seen(ages=((old, 5_000.0),), writes=(written,)), AT)
     assert found.since is found.doubtful is found.lag is None
 
 
@@ -357,7 +358,9 @@ def test_what_was_known_to_wait_goes_on_waiting_while_nothing_is_received() -> N
 
 
 def test_everything_before_the_first_write_that_waits_is_known() -> None:
-    found = backlog_of(replace(KNOWN, receiving=False, off=True), seen(writes=(AT - 1200, AT - 600)), AT)
+    found = backlog_of(
+        replace(KNOWN, receiving=False, off=True), seen(writes=(AT - 1200, AT - 600)), AT
+    )
     assert (found.since, found.known_to) == (AT - 1200, AT - 1200)
 
 

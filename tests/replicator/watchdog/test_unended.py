@@ -15,7 +15,6 @@ from tests.replicator.watchdog.test_table_stream import (
     findings,
     settle,
     switch_stream,
-    wait,
 )
 from tests.support.replicator.watchdog_harness import TABLE_STREAM_CONFIG, WatchdogHarness
 
