@@ -274,10 +274,17 @@ def demo(**options: Any) -> None:
     show_default=True,
     help="Folder for outputs and logs.",
 )
+@click.option(
+    "--buffer",
+    type=click.Choice(BUFFERS),
+    default=DEFAULT.buffer,
+    show_default=True,
+    help="Where the table's changes wait: a Kinesis stream, or the table's own stream.",
+)
 @STREAMS
-def serve(directory: Path, streams: str) -> None:
+def serve(directory: Path, buffer: str, streams: str) -> None:
     """Keep both accounts with a replicated table running, to try things out."""
-    sys.exit(outcome(lambda console: run_serve(directory, console, streams), directory))
+    sys.exit(outcome(lambda console: run_serve(directory, console, streams, buffer), directory))
 
 
 if __name__ == "__main__":

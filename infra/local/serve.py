@@ -22,6 +22,7 @@ from infra.local.bootstrap_process import BootstrapProcess
 from infra.local.cloud import SECRET, LocalCloud
 from infra.local.data.items import Item, KeyAttribute, KeySchema, SecondaryIndex, TableShape
 from infra.local.stall_detector import StallDetector
+from replicator.buffers import KINESIS
 
 PATIENCE = 600.0
 CHECK_SECONDS = 1.0
@@ -41,10 +42,10 @@ EXAMPLES = 200
 EXAMPLE_KEY = {"id": {"S": "hello"}}
 
 
-def run(directory: Path, console: Console, streams: str = "") -> bool:
+def run(directory: Path, console: Console, streams: str = "", buffer: str = KINESIS) -> bool:
     """Set everything up, print how to use it, and wait until interrupted.
 
-    `streams` is the text of LOCAL_STREAMS.
+    `streams` is the text of LOCAL_STREAMS; `buffer`: where the table's changes wait.
 
     Raises:
         The error that stopped it, after everything that it started has been stopped.
@@ -57,7 +58,8 @@ def run(directory: Path, console: Console, streams: str = "") -> bool:
         setup.create_table(dynamodb, ORDERS)
         setup.seed(dynamodb, ORDERS.name, examples(), ORDERS.keys)
         outputs_file = place / "outputs.json"
-        table = setup.deploy_stack(cloud, ORDERS.name, archive, outputs_file)["tables"][0]
+        outputs = setup.deploy_stack(cloud, ORDERS.name, archive, outputs_file, buffer=buffer)
+        table = outputs["tables"][0]
         BootstrapProcess(cloud, outputs_file).run(StallDetector(cloud, table), PATIENCE)
         environment = write_environment(cloud, place / "env.sh")
         _print_instructions(cloud, table, outputs_file, environment, console)
