@@ -250,7 +250,7 @@ def _covered_until(inputs: StatusInputs) -> float | None:
     paused = inputs.row.record(Paused)
     if paused is None or paused.resumed or inputs.retention_hours is None:
         return None
-    first = paused.at
+    first = paused.first
     backlog = inputs.readings.backlog if inputs.readings is not None else None
     if isinstance(backlog, Backlog) and backlog.oldest is not None:
         # A consumer that was behind at the pause had left older changes.
