@@ -12,6 +12,9 @@ import pytest
 
 from infra import glue_package
 from infra.local.cloud import REPOSITORY, TARGET
+from tests.infra.least_privilege import evaluate
+from tests.infra.least_privilege.declared import from_resources
+from tests.infra.least_privilege.needs import Need, of_recording
 from tests.support.infra.clouds import until
 from tests.support.verify.stack import Stack, order, replicating
 
@@ -99,3 +102,61 @@ def test_the_estimate_says_what_a_comparison_takes_here_and_there(stack: Stack) 
     other = stack.run("verify", "--engine", "process", "--cancel")
     assert other.returncode == 2
     assert "--cancel belongs to runs on AWS Glue" in other.stderr
+
+
+POLICIES = ("replication-verification-grants", "replication-verification-operators")
+
+
+def test_the_job_and_who_runs_it_may_do_what_these_runs_did_and_no_more(stack: Stack) -> None:
+    """Of all calls that the tests of this module have led to, with what AWS asks for beside."""
+    declared = from_resources(stack.created)
+    own, operators = map(declared.policy, POLICIES)
+    needs = [
+        need
+        for need in of_recording(stack.directory / "calls.jsonl")
+        if f":assumed-role/{own.on}/" in need.caller
+        or f":assumed-role/{operators.on}/" in need.caller
+    ]
+    needs += beside_the_calls(
+        stack, f"arn:aws:sts::{own.account}:assumed-role/{own.on}/run", operators.on
+    )
+    assert [str(need) for need in evaluate.broken(declared, needs)] == []
+    for name in POLICIES:
+        mine = declared.looking_at(name)
+        assert list(evaluate.superfluous(mine, needs)) == []
+        for grant in mine.grants():
+            failed = evaluate.broken(declared.without(grant), needs)
+            assert {need.action for need in failed} == {grant.action}, str(grant)
+    assert [each for each in evaluate.wide(declared) if each.startswith(POLICIES)] == []
+    for action in ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan"):
+        table = Need(f"arn:aws:sts::{own.account}:assumed-role/{own.on}/run", action, "*")
+        assert not evaluate.Judge(declared).allows(table)
+
+
+def beside_the_calls(stack: Stack, job: str, operator: str) -> list[Need]:
+    """What both roles need that none of these runs shows, each with its reason."""
+    verification, bucket = stack.outputs["verification"], stack.outputs["snapshotBucket"]
+    importer = f"arn:aws:sts::{TARGET.account_id}:assumed-role/{operator}/run"
+    place = f"arn:aws:logs:{TARGET.region}:{TARGET.account_id}:log-group"
+    found = [
+        Need(
+            job, "s3:ListBucket", f"arn:aws:s3:::{bucket}", why="S3 API reference, GetObject: 404"
+        ),
+        Need(
+            job,
+            "s3:GetObject",
+            f"arn:aws:s3:::{bucket}/{stack.lane['snapshotPrefix']}/any",
+            why="--source-export may name the export of the run",
+        ),
+    ]
+    # After a crash between StartJobRun and its record: by it the run is found again.
+    arn = f"arn:aws:glue:{TARGET.region}:{TARGET.account_id}:job/{verification['jobName']}"
+    found.append(Need(importer, "glue:GetJobRuns", arn, why="a run that is not recorded"))
+    # The program prints nothing to it.
+    output = f"{place}:{verification['logGroup']}:log-stream:any"
+    found.append(Need(job, "logs:PutLogEvents", output, why="AWSGlueServiceRole"))
+    for group in (verification["logGroup"], verification["errorLogGroup"]):
+        found.append(
+            Need(job, "logs:CreateLogGroup", f"{place}:{group}:any", why="AWSGlueServiceRole")
+        )
+    return found
