@@ -56,7 +56,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Reception:
-    """What the consumer received and ended, and when the source was written to.
+    """The batches that the consumer received and ended, and the writes to the source, by minute.
 
     Each is the begin of a minute with a value, and the value, from `begin` on, sorted. `ages`: the
     age of the last record of a batch that Lambda handed over, in seconds, the greatest of the

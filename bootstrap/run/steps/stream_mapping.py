@@ -116,7 +116,7 @@ def refuse_disorder(context: StepContext, found: EventSource | None) -> None:
             "--parallelization-factor 1 --tumbling-window-in-seconds 0 --filter-criteria {} "
             f"--region {table.consumer_region}, with the target account's credentials; then the "
             "same command, and ",
-            Command("verify --repair"),
+            Command("verify", "--repair"),
             ", which finds what was left out meanwhile",
         ),
     )

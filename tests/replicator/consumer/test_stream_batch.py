@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
 
 import pytest
 
 from replicator.change import ORDER_ZERO, Version
-from replicator.consumer.consumer import BatchFailedError, Consumer
+from replicator.consumer.consumer import BatchFailedError
 from replicator.consumer.writer import ABSENT, Attempt
-from replicator.ended_rows import EndedRow, ended_key
+from replicator.ended_rows import ended_key
 from replicator.lane_rows import LaneRow, lane_key
 from replicator.names import CHANGES_FOREIGN, ORDER_CONTRADICTED, QUARANTINE_REFUSED
 from replicator.settings import ConfigurationError, ConsumerConfig
@@ -19,7 +18,6 @@ from tests.support.fakes import errors
 from tests.support.replicator.consumer_harness import (
     LEDGER,
     START,
-    ConsumerHarness,
     FailWrites,
     change,
     document,
@@ -37,30 +35,9 @@ from tests.support.replicator.stream_events import (
     stream_event,
     stream_record,
 )
+from tests.support.replicator.stream_harness import BUFFER, StreamHarness
 
 pytestmark = pytest.mark.promise("C1", "C3", "C4")
-
-BUFFER = {"buffer": {"S": "streams"}}
-
-
-class StreamHarness(ConsumerHarness):
-    def __init__(self) -> None:
-        super().__init__()
-        self.settings(**BUFFER)
-
-    def container(self, **config: Any) -> Consumer:
-        return super().container(**{"buffer": "streams", **config})
-
-    def deliver(self, *records: dict[str, Any], first: int = FIRST) -> int | None:
-        """Delivers a batch; the position in it from which it is to be redelivered, or None."""
-        number = failed(self.consumer.handle(stream_event(*records, first=first), 60_000))
-        return None if number is None else int(number) - first
-
-    def ended(self, number: int) -> EndedRow | None:
-        found = self.dynamodb.get_item(
-            TableName=LEDGER, Key={"k": {"B": ended_key(order(number))}}, ConsistentRead=True
-        ).get("Item")
-        return EndedRow.from_item(found) if found else None
 
 
 @pytest.fixture

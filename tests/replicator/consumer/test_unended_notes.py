@@ -6,11 +6,11 @@ import pytest
 
 from replicator.consumer.metrics import InvocationStats
 from replicator.unended_row import FORGOTTEN_SECONDS, NOTED_SECONDS, UNENDED_KEY, created_in
-from tests.replicator.consumer.test_stream_batch import BUFFER, StreamHarness
 from tests.support.fakes import errors
 from tests.support.fakes.errors import Faults
 from tests.support.replicator.consumer_harness import LEDGER, START, FailWrites, item
 from tests.support.replicator.stream_events import FIRST, SECOND, order, stream_record
+from tests.support.replicator.stream_harness import BUFFER, StreamHarness
 
 pytestmark = pytest.mark.promise("C3", "C7", "C10")
 

@@ -9,7 +9,7 @@ import pytest
 from replicator.unended_row import UNENDED_KEY, member
 from replicator.watchdog.detectors import Level
 from replicator.watchdog.finding import Finding
-from tests.replicator.watchdog.test_table_stream import (
+from tests.support.replicator.table_stream_watchdog import (
     BEGIN,
     HOUR,
     findings,
