@@ -81,7 +81,7 @@ def importer(
         allow("Exports", EXPORT_ACTIONS, [f"{table}/export/*" for table in tables]),
         allow("Ledgers", IMPORTER_LEDGER_ACTIONS, [each.ledger for each in arns]),
         *only(first, allow("Journal", JOURNAL_ACTIONS, [shared.journal])),
-        *only(bool(mappings), allow("Mappings", MAPPING_ACTIONS, mappings)),
+        *_mappings(scope, MAPPING_ACTIONS, mappings),
         *table_stream_grants.importer(scope, arns),
         # Like the export, the load reads with its caller's permissions. A key of the bucket names
         # the importer in its own policy: within one account that suffices.
@@ -102,6 +102,15 @@ def importer(
         *only(first, *load_grants.import_log(scope)),
         *only(first, load_grants.without_arn(scope, _importer_actions_without_arn(scope))),
     ]
+
+
+def _mappings(
+    scope: OperatorScope, actions: Sequence[str], mappings: Sequence[str]
+) -> list[Statement]:
+    """Return the rights to the stack's own mappings. Where the run makes some, all may be seen."""
+    seen = (table_stream_grants.SEE_MAPPING,) if scope.table_streams else ()
+    left = [action for action in actions if action not in seen]
+    return [*only(bool(mappings and left), allow("Mappings", left, mappings))]
 
 
 def _importer_actions_without_arn(scope: OperatorScope) -> list[str]:
@@ -137,7 +146,7 @@ def reader(
         allow("Kept", READ_KEPT_ACTIONS, kept),
         allow("Ledgers", READ_LEDGER_ACTIONS, [each.ledger for each in arns]),
         *only(first, allow("Journal", READ_JOURNAL_ACTIONS, [shared.journal])),
-        *only(bool(mappings), allow("Mappings", READ_MAPPING_ACTIONS, mappings)),
+        *_mappings(scope, READ_MAPPING_ACTIONS, mappings),
         *table_stream_grants.reader(scope, arns),
         # The lag that the consumer measures, and what is not in the state.
         *only(first, load_grants.without_arn(scope, READ_ACTIONS_WITHOUT_ARN)),

@@ -70,7 +70,8 @@ def test_a_stack_of_ten_tables_runs_within_4_gb(
         most = max(most, resident_kb(cloud.process_group))
         processes = max(processes, len(processes_below(cloud.directory / "tmp")))
         time.sleep(0.5)
-    assert 10 <= processes <= MOST_PROCESSES
+    # The functions are of one archive, and start from one process that has imported it.
+    assert 10 <= processes <= MOST_PROCESSES + 1
     assert most < MOST_KB, f"{most / 1024:,.0f} MB"
     until(lambda: all_rounds(cloud, outputs), "a round of every watchdog", seconds=240)
 

@@ -64,18 +64,21 @@ ON_THE_SOURCE = Reason(
     "Amazon DynamoDB API Reference, UpdateTable: StreamSpecification",
 )
 CREATE, LIST = "lambda:CreateEventSourceMapping", "lambda:ListEventSourceMappings"
+LOOK = "lambda:GetEventSourceMapping"
+"""Of any mapping: the request for one that is gone has no function to allow it by. The second
+exception of C8 (docs/promises.md)."""
 ON_THE_MAPPING = (
     Reason(
         "replication-importer",
         (
             "lambda:DeleteEventSourceMapping",
-            "lambda:GetEventSourceMapping",
+            LOOK,
             "lambda:UpdateEventSourceMapping",
         ),
         "`run`, `pause` and `abandon`",
     ),
-    Reason("replication-operator-target", ("lambda:GetEventSourceMapping",), "`status`"),
-    Reason("{prefix}-watchdog", ("lambda:GetEventSourceMapping",), "each round"),
+    Reason("replication-operator-target", (LOOK,), "`status`"),
+    Reason("{prefix}-watchdog", (LOOK,), "each round"),
 )
 
 
@@ -111,9 +114,12 @@ def needs_of(there: Elsewhere, entry: Mapping[str, Any], other: TableConfig) -> 
     mapping = f"arn:aws:lambda:{region}:{account}:event-source-mapping:{UUID}"
     creates = Reason("replication-importer", (CREATE,), "AWS Lambda API Reference")
     for reason, resource in (*((each, mapping) for each in ON_THE_MAPPING), (creates, "*")):
-        for arn, refused_ in ((function, False), (foreign, True)):
-            keys = (("lambda:FunctionArn", arn),)
-            for need in _calls(declared, table, reason, resource):
+        for need in _calls(declared, table, reason, resource):
+            if need.action == LOOK:
+                yield need
+                continue
+            for arn, refused_ in ((function, False), (foreign, True)):
+                keys = (("lambda:FunctionArn", arn),)
                 yield replace(need, keys=keys, refused=refused_)
     lists = Reason("replication-importer", (LIST,), "a mapping that was made before a crash")
     yield from _calls(declared, table, lists, "*")
