@@ -46,10 +46,12 @@ DEMO_ARGS = $(if $(ITEMS),--items "$(ITEMS)") $(if $(MIN_CHANGES),--min-changes 
 # The variables that a target takes beside PYTHON. Any other on the command line is refused: a
 # misspelled one would be ignored.
 TAKEN_BY_demo  := ITEMS MIN_CHANGES DATA KEY CHAOS SWITCH LSI BUFFER ENGINE
+TAKEN_BY_serve := BUFFER
 TAKEN_BY_build := ARCHITECTURE
 TAKEN_BY_bench := LARGEST
 TAKEN_BY_soak  := MINUTES SEED REPLAY CRASH
 TRY_demo  := ITEMS=5000
+TRY_serve := BUFFER=streams
 TRY_build := ARCHITECTURE=x86_64
 TRY_soak  := MINUTES=30
 TARGET  := $(firstword $(MAKECMDGOALS) $(.DEFAULT_GOAL))
@@ -66,7 +68,7 @@ demo: $(READY) $(if $(filter spark,$(ENGINE)),$(SPARK))  ## replicate a live tab
 	@$(BIN)/python -m infra.local demo $(DEMO_ARGS)
 
 serve: $(READY)  ## keep the local cloud with the deployed stack running
-	@$(BIN)/python -m infra.local serve
+	@$(BIN)/python -m infra.local serve $(if $(BUFFER),--buffer "$(BUFFER)")
 
 try-pulumi: $(READY)  ## a shell with the real Pulumi CLI on the local cloud: pulumi up, before an account has to take it
 	@$(BIN)/python -m tests.pulumi_engine.shell

@@ -6,12 +6,15 @@ to be done well within it: what is left of the day is for the backlog, a failed 
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from bootstrap.core import stream_policy
 from bootstrap.core.formatting import duration, size
 from bootstrap.core.table_stream_facts import KEPT_HOURS, VIEW
+from bootstrap.core.write_deny import PolicyError
 from bootstrap.plan.blocker import Blocker
 from bootstrap.plan.inspection import Inspection
 from bootstrap.plan.replication import Replication
@@ -92,6 +95,18 @@ def _readers(inspection: Inspection, replication: Replication) -> Iterator[str]:
         f"--region {region}; aws pipes list-pipes --source-prefix {arn} --region {region}. Readers "
         "of other accounts and programs of your own are in neither."
     )
+    deployed = replication.deployment
+    own = deployed.consumer_arn if deployed is not None else None
+    others: tuple[str, ...] = ()
+    with contextlib.suppress(PolicyError):
+        others = stream_policy.others(inspection.source.stream_policy, own or "")
+    if others:
+        yield (
+            f"Another stack replicates {name} from this stream, whose policy lets its consumer "
+            f"read: {', '.join(others)}. With yours those are the two readers of a shard, and the "
+            "proof that all is applied would be the third, which AWS throttles: let one of the "
+            f"stacks have buffer: {KINESIS}."
+        )
     if source.replicas:
         yield f"{name} is a global table, and its replication reads the stream as well."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -20,6 +21,7 @@ from bootstrap.core.facts import (
     TtlStatus,
 )
 from bootstrap.core.ports import BulkLoads, ItemScanner, SourceAccount, TargetAccount
+from bootstrap.core.table_stream_facts import VIEW
 from bootstrap.plan.key_inspection import KeyInspection, inspect_keys
 from bootstrap.plan.replication import AdoptedStream, Deployment, Replication
 from replicator.stream import StreamFacts
@@ -70,6 +72,9 @@ class SourceInspection:
     """By global secondary index."""
     surroundings: Surroundings = field(default_factory=Surroundings)
     """Read by a full inspection only."""
+    stream_policy: str | None = None
+    """Of the table's own stream, where it is the buffer and on. Read by a full inspection only.
+    None: it has none, or it is unread."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +247,16 @@ def _source(
         running_exports=running,
         index_writes=_index_writes(source, facts, name, timing.metric_period, destinations.at),
         surroundings=source.surroundings(name, facts.arn) if full else Surroundings(),
+        stream_policy=_stream_policy(source, facts) if full and own else None,
     )
+
+
+def _stream_policy(source: SourceAccount, facts: TableFacts) -> str | None:
+    # No blocker depends on it, and the plan names the commands that show a stream's readers.
+    with contextlib.suppress(AccountError):
+        if facts.stream_view == VIEW and facts.stream_arn:
+            return source.policy(facts.stream_arn).document
+    return None
 
 
 def _writes(source: SourceAccount, name: str, period: int, now: float) -> WriteMetrics:

@@ -111,6 +111,25 @@ def test_with_a_row_of_this_attempt_the_wait_is_that_of_short_invocations(
     assert off + 60 <= attempt_of(watch.world).committed_at < off + 20 + 120
 
 
+def test_a_row_of_one_shard_does_not_shorten_the_wait_for_what_began_before_arming_on_another(
+    watch: WriterWatch,
+) -> None:
+    """An invocation of the other shard may have the function's time limit of before."""
+    written: list[float] = []
+
+    def write(number: int, name: str, after: bool) -> None:
+        if not written and "armed" in watch.world.ledger_settings():
+            written.append(watch.world.clock())
+            stream_of(watch).write(watch.world.clock())
+
+    watch.then = write
+    a_switch(watch.world, mode=SwitchMode.WRITES_STOPPED).run()
+    (off,) = watch.world.times("disable_mapping")
+    attempt = attempt_of(watch.world)
+    assert written and attempt.committed_at < off + 20 + 120, "the row made the wait shorter"
+    assert attempt.committed_at >= attempt.armed_at + 120 + 30
+
+
 def cancelled(watch: WriterWatch, run: Switch, match: str) -> None:
     with pytest.raises(SwitchCancelledError, match=match):
         run.run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bootstrap.core.facts import KeyFacts
+from bootstrap.core.stream_policy import with_reads
 from bootstrap.plan.plan import Plan
 from tests.support.bootstrap.fake_aws import SOURCE_ARN, FakeAws, table_stream_outputs
 from tests.support.bootstrap.plans import GB, planned_by, source, writes
@@ -53,6 +54,19 @@ def test_a_stream_of_another_view_type_blocks_and_one_of_ours_is_used() -> None:
     assert made.blockers == ()
     assert made.actions[0].what.startswith("use the stream")
     assert any(f"list-event-source-mappings --event-source-arn {STREAM}" in n for n in made.notes)
+
+
+def test_the_consumer_of_another_stack_on_the_same_stream_is_named_and_not_our_own() -> None:
+    world = FakeAws()
+    source(stream_view="NEW_AND_OLD_IMAGES", stream_arn=STREAM)(world)
+    ours = table_stream_outputs().tables[0].consumer_role_arn
+    theirs = "arn:aws:iam::333333333333:role/other-consumer"
+    world.policies.rewrite(STREAM, lambda text: with_reads(text, STREAM, ours))
+    assert not [note for note in plan_of(world).notes if "Another stack" in note]
+    world.policies.rewrite(STREAM, lambda text: with_reads(text, STREAM, theirs))
+    world.clock.advance(60)
+    (named,) = [note for note in plan_of(world).notes if "Another stack" in note]
+    assert theirs in named and ours not in named
 
 
 def test_the_key_that_aws_manages_blocks_since_no_other_account_reads_such_a_stream() -> None:

@@ -349,6 +349,15 @@ def test_abandon_leaves_the_stream_and_the_right_of_another_stack_that_reads_it(
     assert own(world).on and not world.times("switch_stream_off")
 
 
+def test_abandon_leaves_a_stream_on_whose_policy_cannot_be_read() -> None:
+    world = fresh()
+    run(world)
+    world.policies.rewrite(own(world).arn, lambda text: "{")
+    world.clock.advance(60)
+    run(world, 2, RunOptions(goal=Goal.ABANDON))
+    assert own(world).on and not world.times("switch_stream_off")
+
+
 def test_a_pause_that_ends_just_under_a_day_after_its_begin_is_a_gap() -> None:
     """Lambda takes minutes to read, and the stream deletes at 24 hours."""
     world = fresh()

@@ -107,9 +107,19 @@ def test_a_variable_that_a_target_of_make_would_ignore_is_refused(
 
 
 def test_variables_that_a_target_knows_pass() -> None:
-    for words in (("soak", "MINUTES=3", "SEED=1"), ("demo", "ITEMS=60", "PYTHON=python3"), ()):
+    for words in (
+        ("serve", "BUFFER=streams"),
+        ("soak", "MINUTES=3", "SEED=1"),
+        ("demo", "ITEMS=60", "PYTHON=python3"),
+        (),
+    ):
         passed = make(*words)
         assert passed.returncode == 0, passed.stderr
+
+
+def test_make_serves_with_the_buffer_that_it_is_told() -> None:
+    assert "--buffer" not in make("serve").stdout
+    assert 'infra.local serve --buffer "streams"' in make("serve", "BUFFER=streams").stdout
 
 
 def test_local_indexes_of_data_without_a_sort_key_are_refused_with_the_reason(
