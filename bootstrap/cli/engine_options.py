@@ -84,8 +84,8 @@ _OPTIONS = (
         "--max-cost",
         metavar="USD",
         type=click.FloatRange(0, min_open=True),
-        help="With glue: let a run cost up to about so many US dollars. Default: no limit but the "
-        "hours.",
+        help="With glue: let each run cost up to about so many US dollars; --until-judged may need "
+        "several. Default: no limit but the hours.",
     ),
     click.option(
         "--new-job-run",

@@ -26,7 +26,7 @@ from bootstrap.plan.verification_estimate import VerificationEstimate, estimate_
 from bootstrap.verify.compare.workers import default_workers
 from bootstrap.verify.context import VerifyContext, VerifyOptions
 from bootstrap.verify.engines.choice import job_of
-from bootstrap.verify.engines.glue import cancel_run
+from bootstrap.verify.engines.glue import NoRunError, cancel_run
 from bootstrap.verify.verify import Verification, VerifyResult
 from infra.verification_names import USUAL_WORKERS
 
@@ -204,12 +204,19 @@ def verify(
         prices = engine_choice.price_list
         clients = clients_of(selection.outputs, this_process(), options)
         if engine_choice.cancel:
+            cancelled, idle = 0, None
             for table in selection.tables:
                 with errors_about(selection.commands[table.source_table]):
                     # Without the lease, which the command that waits for the run holds.
                     context = replace(clients.verify_context(table, say), glue=clients.glue_job())
                     context = priced(context, prices)
-                    click.echo(cancel(context))
+                    try:
+                        click.echo(cancel(context))
+                        cancelled += 1
+                    except NoRunError as error:
+                        idle = error  # another table's run goes on, and is paid for
+            if idle is not None and not cancelled:
+                raise idle
             return 0
         if engine_choice.estimate:
             estimates = [

@@ -13,7 +13,14 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bootstrap.core.errors import AccountError, BlockedError, Side, UnavailableError, UsageError
+from bootstrap.core.errors import (
+    AccountError,
+    BlockedError,
+    BootstrapError,
+    Side,
+    UnavailableError,
+    UsageError,
+)
 from bootstrap.core.formatting import duration, number
 from bootstrap.core.job_runs import STOPPED, TIMEOUT, JobRunFacts, JobRuns
 from bootstrap.core.outcome import Acted, Done, Outcome, Pending
@@ -25,10 +32,11 @@ from bootstrap.journal.verification_records import JobRunRecord
 from bootstrap.verify.compare.comparison import Comparison, ComparisonProgress
 from bootstrap.verify.compare.partitions import Difference
 from bootstrap.verify.engines.engine import ComparisonTask, OnProgress
+from bootstrap.verify.exports.manifest import DamagedExportError
 from bootstrap.verify.spark.job_arguments import PLACE, TOKEN
 from bootstrap.verify.spark.places import JobPlace
 from bootstrap.verify.spark.request import JobRequest, make_request, write_request
-from bootstrap.verify.spark.results import JobResults, raise_error, read_progress, read_results
+from bootstrap.verify.spark.results import JobResults, read_error, read_progress, read_results
 from bootstrap.verify.spark.worker_memory import WORKER_MEMORY_MB
 from infra.verification_names import EXPORTS, RESULTS
 
@@ -154,18 +162,20 @@ class GlueEngine:
     def _advance(self, request: JobRequest) -> Outcome:
         record = self._journal.get(JobRunRecord)
         if record is not None and record.request != request.identity:
-            self._stop_other(record)
+            if not record.ended and not self._stop_other(record):
+                return Pending("Glue to list a run that may have begun", self._poll(5))
             record = None
         if record is None or (record.ended and self._new_run):
             return self._intend(request, 1 if record is None else record.attempt + 1)
         place = self._job.place(record.place)
-        if record.ended:
-            self._refuse_another(record, place)
-        if not record.run_id:
-            return self._begin(record, request, place)
+        # Whatever the run ended with: what it wrote last is whole, and paid for.
         self._results = read_results(place, request)
         if self._results is not None:
             return Done()
+        if record.ended:
+            raise self._failed(record, place, record.ended)
+        if not record.run_id:
+            return self._begin(record, request, place)
         return self._follow(record, request, place)
 
     def _intend(self, request: JobRequest, attempt: int) -> Outcome:
@@ -189,7 +199,7 @@ class GlueEngine:
             found = find_run(self._job.runs, record)
             if found is not None:
                 return self._began(record, found.run_id)
-            if self._journal.now() < record.asked_at + self._settling:
+            if not self._is_settled(record):
                 return Pending("Glue to list a run that may have begun", self._poll(5))
         if self._journal.now() >= record.asked_at + self._settling / 2:
             # A process that resumes this must know how long to look for it.
@@ -234,15 +244,14 @@ class GlueEngine:
             self._enforce(facts)
             what = self._text(facts, read_progress(place))
             return Pending(what, self._poll(POLL_SECONDS), outlasts=True)
-        if facts is not None and facts.succeeded:
-            if read_results(place, request) is not None:
-                return Acted()  # it was written between the two looks
-            why = "it succeeded and left no result"
-        else:
-            why = self._why(facts)
+        if facts is None and not self._is_settled(record):
+            return Pending("Glue to know the run that has begun", self._poll(5))
+        if read_results(place, request) is not None:
+            return Acted()  # it was written between the two looks
+        succeeded = facts is not None and facts.succeeded
+        why = "it succeeded and left no result" if succeeded else self._why(facts)
         self._journal.put(dataclasses.replace(record, ended=why), f"run {record.run_id}: {why}")
-        raise_error(place)
-        raise self._failed(record, why)
+        raise self._failed(record, place, why)
 
     def _enforce(self, facts: JobRunFacts) -> None:
         """Stop a run that takes more than this command allows: it may have begun with other limits.
@@ -291,31 +300,37 @@ class GlueEngine:
         }
         return reasons.get(facts.state) or f"it is {facts.state}: {facts.error or 'no reason'}"
 
-    def _refuse_another(self, record: JobRunRecord, place: JobPlace) -> None:
-        """Raise the error that the run ended with: another is started only where it is asked for.
-
-        Raises:
-            BlockedError, AccountError: always.
-        """
-        raise_error(place)
-        raise self._failed(record, record.ended)
-
-    def _failed(self, record: JobRunRecord, why: str) -> AccountError:
+    def _failed(self, record: JobRunRecord, place: JobPlace, why: str) -> BootstrapError:
+        """Make the error of a run without a result. Another run is started only as told."""
+        left = read_error(place)
+        if isinstance(left, DamagedExportError):
+            return left  # another run would meet it again
         outputs = self._job.outputs
+        what = f"{left.what} " if left is not None else ""
         return AccountError(
             Side.TARGET,
-            f"Run {record.run_id} of job {outputs.name} on Glue has no result: {why}. "
+            f"{what}Run {record.run_id} of job {outputs.name} on Glue has no result: {why}. "
             f"{_logs(record.run_id, outputs)}",
             fix="look for the reason there; then the same command with --new-job-run, which starts "
             "another run; or with --engine process",
         )
 
-    def _stop_other(self, record: JobRunRecord) -> None:
-        """Stop the run of another comparison, whose results are of no use any more."""
+    def _stop_other(self, record: JobRunRecord) -> bool:
+        """Stop the run of another comparison, whose results are of no use any more.
+
+        Return False while a run may have begun that Glue does not list yet.
+        """
         facts = find_run(self._job.runs, record)
-        if facts is not None and not facts.ended:
+        if facts is None:
+            return self._is_settled(record)
+        if not facts.ended:
             self._poller.tell(f"Stopping run {facts.run_id} on Glue, which compares other exports.")
             self._job.runs.stop(facts.run_id)
+        return True
+
+    def _is_settled(self, record: JobRunRecord) -> bool:
+        """Tell whether Glue would know a run of this record by now, if there is one."""
+        return self._journal.now() >= record.asked_at + self._settling
 
     @contextlib.contextmanager
     def _left_running(self) -> Iterator[None]:
@@ -324,7 +339,8 @@ class GlueEngine:
             yield
         except BaseException:
             record = self._journal.get(JobRunRecord)
-            if record is not None and not record.ended and not self._results:
+            refused = record is not None and self._intended == record.token
+            if record is not None and not (record.ended or self._results or refused):
                 if record.run_id:
                     which = f"Run {record.run_id} continues"
                 else:  # the answer to StartJobRun may be on its way
@@ -343,15 +359,19 @@ class GlueEngine:
         return self._poller.timing.poll(seconds)
 
 
+class NoRunError(BlockedError):
+    """No run is under way."""
+
+
 def cancel_run(job: GlueJob, record: JobRunRecord | None, poller: Poller) -> str:
     """Stop the run that a record leads to, and wait until it has ended; return what was done.
 
     Raises:
-        BlockedError: there is none.
+        NoRunError: there is none.
     """
-    facts = None if record is None else find_run(job.runs, record)
+    facts = None if record is None else _awaited_run(job.runs, record, poller)
     if facts is None or facts.ended:
-        raise BlockedError(
+        raise NoRunError(
             f"No run of job {job.outputs.name} on Glue is under way for this table.",
             fix=suggest(Command("verify"), ", which starts one"),
         )
@@ -367,6 +387,23 @@ def cancel_run(job: GlueJob, record: JobRunRecord | None, poller: Poller) -> str
     poller.wait(stopped)
     facts = job.runs.describe(run_id) or facts
     return f"Run {run_id} is {facts.state}, and has cost about {money(job.cost(facts.seconds))}."
+
+
+def _awaited_run(runs: JobRuns, record: JobRunRecord, poller: Poller) -> JobRunFacts | None:
+    """Find the run that a record leads to, once Glue has had the time to list it."""
+    end = record.asked_at + SETTLING_SECONDS * poller.timing.scale
+
+    def listed() -> Outcome:
+        if (
+            record.ended
+            or find_run(runs, record) is not None
+            or poller.clock.now_micros() / 1e6 >= end
+        ):
+            return Done()
+        return Pending("Glue to list a run that may have begun", poller.timing.poll(5))
+
+    poller.wait(listed)
+    return find_run(runs, record)
 
 
 def find_run(runs: JobRuns, record: JobRunRecord) -> JobRunFacts | None:

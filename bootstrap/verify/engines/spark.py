@@ -9,7 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -41,7 +41,7 @@ LOG = "spark.log"
 POLL_SECONDS = 0.5
 END_SECONDS = 10.0
 """Time for Java to end by itself before it is killed."""
-PACKAGES = ("pyspark", "pyarrow", "numpy")
+PACKAGES = ("pyspark", "pyarrow", "numpy", "pandas")
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,15 @@ class SparkEngine:
         return process.returncode
 
 
+def _without_other_sparks(environment: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what leads to another Spark, or to the settings of one, than the pinned package."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(("SPARK_", "PYSPARK_"))
+    }
+
+
 @contextlib.contextmanager
 def _process(arguments: list[str], java: Path, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     """Start the job in a session of its own, which Ctrl-C does not reach; end it with the block.
@@ -134,7 +143,7 @@ def _process(arguments: list[str], java: Path, log: IO[bytes]) -> Iterator[subpr
         stderr=log,
         start_new_session=True,
         env={
-            **os.environ,
+            **_without_other_sparks(os.environ),
             "JAVA_HOME": str(java),
             "SPARK_LOCAL_IP": "127.0.0.1",
             "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads, which nothing here uses, reserve memory

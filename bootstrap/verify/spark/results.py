@@ -5,6 +5,7 @@ The counts are written last: where they are, the results are complete.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -121,7 +122,34 @@ def read_results(place: JobPlace, request: JobRequest) -> JobResults | None:
         _refuse(place, f"{COUNTS} is unreadable")
     if theirs != request.identity:
         _refuse(place, f"{COUNTS} is the result of another request")
+    wrong = _contradiction(request, results.counts, parts)
+    if wrong:
+        _refuse(place, f"{COUNTS} contradicts itself or the exports: {wrong}")
     return results
+
+
+def _contradiction(request: JobRequest, counts: Counts, parts: tuple[tuple[int, int], ...]) -> str:
+    """Return what cannot be in counts; empty if they fit each other, the parts and the manifests.
+
+    A verdict rests on them, and they come from a program of another account, and perhaps release.
+    """
+    if min(asdict(counts).values()) < 0 or any(count <= 0 for _, count in parts):
+        return "a number is negative, or a part has no differences"
+    buckets = [bucket for bucket, _ in parts]
+    if any(one >= other for one, other in itertools.pairwise(buckets)):
+        return "its parts are not in order"
+    listed = sum(count for _, count in parts)
+    if listed != counts.differing:
+        return f"{listed:,} differences are listed, and {counts.differing:,} counted"
+    for side, held, whole, of in (
+        ("source", counts.source, counts.equal + counts.different + counts.missing, request.source),
+        ("target", counts.target, counts.equal + counts.different + counts.extra, request.target),
+    ):
+        if held != whole:
+            return f"the {side} has {held:,} items, and {whole:,} were compared"
+        if held > of.items or (request.sample >= 1 and held != of.items):
+            return f"{held:,} of the {of.items:,} items of {of.arn} were compared"
+    return ""
 
 
 def write_error(place: JobPlace, error: BootstrapError) -> None:
@@ -131,9 +159,15 @@ def write_error(place: JobPlace, error: BootstrapError) -> None:
 
 def raise_error(place: JobPlace) -> None:
     """Raise the error that the job ended with, as the same class; return if there is none."""
+    error = read_error(place)
+    if error is not None:
+        raise error
+
+
+def read_error(place: JobPlace) -> BootstrapError | None:
+    """Read the error that the job ended with; None if there is none."""
     body = place.read(ERROR)
-    if body is not None:
-        raise error_from(json.loads(body))
+    return None if body is None else error_from(json.loads(body))
 
 
 def describe_error(error: BootstrapError) -> dict[str, Any]:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bootstrap.cli.engine_options import EngineOptions
 from bootstrap.cli.verify import estimates_page, priced
-from bootstrap.core.errors import AccountError, BlockedError, UsageError
+from bootstrap.core.errors import (
+    AccountError,
+    BlockedError,
+    BootstrapError,
+    Side,
+    UnavailableError,
+    UsageError,
+)
+from bootstrap.core.job_runs import JobRunFacts
 from bootstrap.core.poller import Poller
 from bootstrap.journal.verification_records import JobRunRecord, row_name
 from bootstrap.plan.prices import PRICES
 from bootstrap.plan.verification_estimate import estimate_verification
 from bootstrap.verify.engines.glue import GlueJob, RunLimits, cancel_run
 from bootstrap.verify.exports.manifest import DamagedExportError
+from bootstrap.verify.spark.job_arguments import PLACE
+from bootstrap.verify.spark.places import DirectoryPlace
 from bootstrap.verify.verify import VerifyResult
 from tests.support.fakes.errors import Killed
 from tests.support.verify.fake_glue import GlueTwin
@@ -217,3 +229,90 @@ def job_of(twin: GlueTwin) -> GlueJob:
     job = twin.context().glue
     assert job is not None
     return job
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnavailableError(Side.TARGET, "s3:GetObject failed with SlowDown", fix="run again"),
+        BlockedError("The Spark job failed: an executor is lost", fix="run again"),
+    ],
+)
+def test_a_failure_that_passes_names_the_way_to_another_run_which_works(
+    twin: GlueTwin, error: BootstrapError
+) -> None:
+    def fail() -> None:
+        if len(twin.runs.runs) == 1:
+            raise error
+
+    twin.runs.before_compare = fail
+    for _ in range(2):
+        with pytest.raises(AccountError, match=re.escape(error.what)) as caught:
+            verify(twin)
+        assert "--new-job-run" in caught.value.fix
+    assert verify(twin, new_job_run=True).verified.proves_equal
+
+
+def test_a_run_that_glue_does_not_know_just_after_its_start_is_waited_for(twin: GlueTwin) -> None:
+    real, calls = twin.runs.describe, []
+
+    def describe(run_id: str) -> JobRunFacts | None:
+        calls.append(run_id)
+        return None if len(calls) == 1 else real(run_id)
+
+    twin.runs.describe = describe  # type: ignore[method-assign]
+    assert verify(twin).verified.proves_equal
+    assert len(twin.runs.runs) == 1
+
+
+def _killed_after_a_start_that_glue_lists_late(twin: GlueTwin) -> None:
+    def kill(number: int, name: str, after: bool) -> None:
+        if name == "start_job_run" and after:
+            raise Killed(name)
+
+    twin.world.on_call = kill
+    with pytest.raises(Killed):
+        verify(twin)
+    twin.live_again()
+    real, begun = twin.runs.find, twin.world.clock()
+    twin.runs.find = lambda *given: (  # type: ignore[method-assign]
+        None if twin.world.clock() < begun + 30 else real(*given)
+    )
+
+
+def test_another_comparison_waits_for_a_run_that_may_have_begun_and_stops_it(
+    twin: GlueTwin,
+) -> None:
+    _killed_after_a_start_that_glue_lists_late(twin)
+    verify(twin, pid=201, take_over=True, sample=0.5)
+    assert twin.runs.stopped == ["jr_1"]
+
+
+def test_a_cancel_finds_a_run_that_glue_lists_late(twin: GlueTwin) -> None:
+    _killed_after_a_start_that_glue_lists_late(twin)
+    poller = Poller(twin.world.clock, twin.context().timing, lambda: None, twin.said.append)
+    assert "jr_1" in cancel_run(job_of(twin), record(twin), poller)
+
+
+def test_a_result_that_is_whole_counts_whatever_the_run_ended_with(twin: GlueTwin) -> None:
+    def ended(run: Any) -> str:
+        twin.runs._compare(DirectoryPlace(Path(run.arguments[PLACE])), run)
+        return "STOPPED"
+
+    twin.runs.states["jr_1"] = "STOPPED"
+    twin.runs._ended = ended  # type: ignore[method-assign]
+    assert verify(twin).verified.proves_equal
+
+
+def test_another_engine_says_that_a_run_is_left_on_glue(twin: GlueTwin) -> None:
+    def kill(number: int, name: str, after: bool) -> None:
+        if name == "get_job_run":
+            raise Killed(name)
+
+    twin.world.on_call = kill
+    with pytest.raises(Killed):
+        verify(twin)
+    twin.live_again()
+    twin.said.clear()
+    twin.verify(201, engine="process", take_over=True)
+    assert [each for each in twin.said if "jr_1" in each and "--cancel" in each]

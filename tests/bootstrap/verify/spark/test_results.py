@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,8 @@ def differences(*keys: int) -> list[Difference]:
 
 
 def finish(place: DirectoryPlace, request: JobRequest, *parts: list[Difference]) -> Counts:
-    counts = Counts(source=3, target=0, missing=sum(map(len, parts)))
+    missing = sum(map(len, parts))
+    counts = Counts(source=3, target=3 - missing, equal=3 - missing, missing=missing)
     for bucket, part in enumerate(parts):
         place.write(part_name(bucket), b"".join(map(pack_difference, part)))
     write_results(place, request, counts, tuple((n, len(part)) for n, part in enumerate(parts)))
@@ -133,6 +135,36 @@ def test_results_of_another_request_are_refused(
     finish(place, request_, differences(1))
     with pytest.raises(OtherResultsError, match="of another request"):
         read_results(place, replace(request_, sample=0.5))
+
+
+@pytest.mark.parametrize(
+    ("counts", "parts", "why"),
+    [
+        ({"missing": 1, "equal": 2, "target": 2}, [], "0 differences are listed, and 1 counted"),
+        ({"missing": 1, "equal": 2, "target": 2}, [[0, 2]], "2 differences are listed"),
+        ({"equal": 2, "target": 3}, [], "the source has 3 items, and 2 were compared"),
+        ({"equal": 3, "target": 2}, [], "the target has 2 items, and 3 were compared"),
+        ({"source": 1, "target": 1, "equal": 1}, [], "1 of the 3 items of "),
+        ({"missing": 2, "equal": 1, "target": 1}, [[1, 1], [0, 1]], "not in order"),
+        ({"missing": -1, "equal": 4, "target": 4}, [], "a number is negative"),
+    ],
+)
+def test_counts_that_contradict_parts_or_manifests_are_no_result(
+    place: DirectoryPlace,
+    request_: JobRequest,
+    counts: dict[str, int],
+    parts: list[list[int]],
+    why: str,
+) -> None:
+    whole = replace(request_, sample=1.0)
+    value = {
+        "request": whole.identity,
+        "counts": {**asdict(Counts(source=3, target=3, equal=3)), **counts},
+        "parts": parts,
+    }
+    place.write("counts.json", json.dumps(value).encode())
+    with pytest.raises(OtherResultsError, match=why):
+        read_results(place, whole)
 
 
 @pytest.mark.parametrize("spoilt", [None, b"", b"x" * 64])
