@@ -214,7 +214,7 @@ def verify(
                         click.echo(cancel(context))
                         cancelled += 1
                     except NoRunError as error:
-                        idle = error  # another table's run goes on, and is paid for
+                        idle = error  # another table's run continues, and is paid for
             if idle is not None and not cancelled:
                 raise idle
             return 0

@@ -301,7 +301,7 @@ class GlueEngine:
         return reasons.get(facts.state) or f"it is {facts.state}: {facts.error or 'no reason'}"
 
     def _failed(self, record: JobRunRecord, place: JobPlace, why: str) -> BootstrapError:
-        """Make the error of a run without a result. Another run is started only as told."""
+        """Make the error of a run without a result. Another run is started only on request."""
         left = read_error(place)
         if isinstance(left, DamagedExportError):
             return left  # another run would meet it again
